@@ -1,0 +1,133 @@
+"""What the commands share: options, errors as sentences, and the account of a run."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from gmc_astro.exceptions import GmcAstroError
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+    from gmc_astro.classifier import GalaxyMorphologyClassifier
+
+__all__ = ["account", "model_options", "open_classifier", "parse_classes", "sentences"]
+
+BAD_USAGE = 2
+SOME_FAILED = 1
+
+
+def model_options(command: Callable) -> Callable:
+    """Add the options that choose a model and a device."""
+    options = [
+        click.option(
+            "--model",
+            default="compact",
+            show_default=True,
+            help="'compact' (bundled), a checkpoint folder, or an open_clip architecture.",
+        ),
+        click.option("--weights", help="For an architecture: a tag, file or folder."),
+        click.option(
+            "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
+        ),
+        click.option(
+            "--views",
+            type=click.Choice(["1", "2", "4", "8"]),
+            default="8",
+            show_default=True,
+            help="Orientations to average over; fewer is faster.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def open_classifier(
+    model: str, weights: str | None, device: str, views: str, classes: Any = None
+) -> GalaxyMorphologyClassifier:
+    """Make the classifier that the options describe."""
+    from gmc_astro.classifier import GalaxyMorphologyClassifier
+
+    return GalaxyMorphologyClassifier(
+        model, weights=weights, device=device, views=int(views), classes=classes
+    )
+
+
+def parse_classes(text: str | None) -> Any:
+    """Read ``--classes``: a scheme's name, names with commas between, or a TOML/JSON file."""
+    if text is None:
+        return None
+    import json
+    import tomllib
+    from pathlib import Path
+
+    from gmc_astro.morphology import SCHEMES
+
+    if text.upper() in SCHEMES:
+        return SCHEMES[text.upper()]
+    path = Path(text)
+    if path.suffix in (".json", ".toml"):
+        if not path.is_file():
+            raise click.BadParameter(f"{path} is not a file", param_hint="--classes")
+        reader = json.loads if path.suffix == ".json" else tomllib.loads
+        return reader(path.read_text())
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if len(names) < 2:
+        raise click.BadParameter(
+            f"{text!r} names fewer than two classes; separate them with commas, "
+            f"or use one of {', '.join(SCHEMES)}",
+            param_hint="--classes",
+        )
+    return names
+
+
+@contextmanager
+def _as_sentence() -> Iterator[None]:
+    try:
+        yield
+    except GmcAstroError as err:
+        click.echo(f"Error: {err}", err=True)
+        raise click.exceptions.Exit(BAD_USAGE) from err
+
+
+def sentences(command: Callable) -> Callable:
+    """Turn our errors into one sentence and exit code 2, instead of a traceback."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with _as_sentence():
+            return command(*args, **kwargs)
+
+    return wrapped
+
+
+def account(table: QTable) -> int:
+    """Print how many rows went well and why others did not; return the exit code."""
+    from gmc_astro.imaging import is_ok
+
+    status = np.asarray(table["status"], dtype=str)
+    ok = is_ok(status)
+    click.echo(f"{ok.sum()} of {len(status)} images classified.", err=True)
+    for reason, count in Counter(status[~ok].tolist()).most_common():
+        click.echo(f"  {count} failed: {reason}", err=True)
+    return 0 if ok.all() else SOME_FAILED
+
+
+def summary(table: QTable, names: Sequence[str]) -> list[str]:
+    """One line a class: its name, its share, and a bar."""
+    labels = table["label"].filled("") if hasattr(table["label"], "filled") else table["label"]
+    counts = Counter(np.asarray(labels, dtype=str).tolist())
+    most = max([counts[name] for name in names], default=0) or 1
+    width = max(map(len, names))
+    return [
+        f"  {name:<{width}}  {counts[name]:>6}  {'#' * round(30 * counts[name] / most)}"
+        for name in names
+    ]

@@ -1,0 +1,72 @@
+"""``gmc-astro fit``: a table of labelled images in, a classifier out."""
+
+from __future__ import annotations
+
+import click
+
+from gmc_astro.cli.common import model_options, open_classifier, parse_classes, sentences
+
+__all__ = ["command"]
+
+
+@click.command("fit")
+@click.argument("catalog", type=click.Path(exists=True))
+@click.option(
+    "--label", default="label", show_default=True, help="Column with the class of each image."
+)
+@click.option("--key", help="Column with the file of each image, or data set of an HDF5 file.")
+@click.option("--classes", help="As for classify. Default: the labels that occur.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(), help="Checkpoint folder to write."
+)
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
+@model_options
+@sentences
+def command(
+    catalog: str,
+    label: str,
+    key: str | None,
+    classes: str | None,
+    output: str,
+    overwrite: bool,
+    model: str,
+    weights: str | None,
+    device: str,
+    views: str,
+) -> None:
+    """Learn classes from the labelled images of CATALOG.
+
+    CATALOG is a table (CSV, ECSV, FITS, VOTable) with a column of file names, relative to
+    its own folder, and one of labels; or an HDF5 stack that carries its labels.
+
+    \b
+    Examples:
+      gmc-astro fit labels.csv -o my_model
+      gmc-astro fit labels.ecsv --label bar --classes "barred galaxy,unbarred galaxy" -o bars
+      gmc-astro classify new_images/ --model my_model -o predictions.ecsv
+    """
+    from pathlib import Path
+
+    from gmc_astro.exceptions import InputError
+    from gmc_astro.sources import open_images, read_catalog
+
+    if Path(output).exists() and not overwrite:
+        raise InputError(f"{output} exists; give another folder or --overwrite")
+    classifier = open_classifier(model, weights, device, views, parse_classes(classes))
+    options = {"key": key} if key else {}
+    if Path(catalog).suffix in (".h5", ".hdf5"):
+        source = open_images(catalog, **options)
+        labels = source.labels
+        if labels is None:
+            raise InputError(f"{catalog} carries no labels (looked for 'ans' and 'labels')")
+    else:
+        table = read_catalog(catalog)
+        if label not in table.colnames:
+            raise InputError(f"{catalog} has no column {label!r}; it has {table.colnames}")
+        labels = table[label]
+        source = open_images(table, base=Path(catalog).parent, **options)
+    classifier.fit(source, labels, progress=True)
+    folder = classifier.save(output, overwrite=overwrite)
+    click.echo(f"Classes: {', '.join(classifier.classes_)}")
+    click.echo(f"Accuracy on the labelled images themselves: {classifier.score(source, labels):.3f}")
+    click.echo(f"Checkpoint: {folder}")

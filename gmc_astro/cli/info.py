@@ -1,0 +1,52 @@
+"""``gmc-astro info``: what is installed, and what a model is."""
+
+from __future__ import annotations
+
+import click
+
+from gmc_astro.cli.common import sentences
+
+__all__ = ["command"]
+
+
+@click.command("info")
+@click.argument("model", default="compact")
+@sentences
+def command(model: str) -> None:
+    """Show versions, devices, and what MODEL (a checkpoint folder, default 'compact') is.
+
+    \b
+    Examples:
+      gmc-astro info
+      gmc-astro info my_model
+    """
+    import torch
+
+    from gmc_astro.learning import package_versions
+    from gmc_astro.models import bundled_folder, verify_checkpoint
+    from gmc_astro.models.device import pick_device, pick_precision
+    from gmc_astro.morphology import ClassScheme
+
+    click.echo("Versions")
+    for name, version in package_versions().items():
+        click.echo(f"  {name:<16} {version}")
+    device = pick_device("auto")
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "processor"
+    click.echo(f"Device\n  {device} ({name}), precision {pick_precision('auto', device)}")
+
+    folder = bundled_folder() if model == "compact" else model
+    metadata = verify_checkpoint(folder)
+    click.echo(f"Model\n  {metadata['name']} in {folder} (all files verified)")
+    for key, value in metadata["contract"].items():
+        click.echo(f"  {key:<16} {value}")
+    for file, digest in metadata["files"].items():
+        click.echo(f"  {file:<30} SHA-256 {digest[:16]}...")
+    if metadata.get("classes"):
+        scheme = ClassScheme.from_dict(metadata["classes"])
+        click.echo(f"Classes ({scheme.name})")
+        for name, prompts in scheme.classes.items():
+            click.echo(f"  {name:<26} {prompts[0]!r} and {len(prompts) - 1} more")
+    from gmc_astro import __bibtex__
+
+    click.echo("Credit\n  Cite:")
+    click.echo("\n".join(f"    {line}" for line in __bibtex__.strip().splitlines()))

@@ -1,0 +1,157 @@
+"""``gmc-astro pretrain``: labelled images in, an encoder that knows their language out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gmc_astro.cli.common import sentences
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gmc_astro.learning import TrainingSet
+
+__all__ = ["command"]
+
+SECTIONS = {
+    "model": {"architecture", "weights", "name", "classes", "dtype"},
+    "images": {"root", "tables", "size", "outlines", "holdout"},
+    "contract": {"recipe", "framing", "span", "pixel_scale"},
+    "training": None,  # the fields of PretrainSettings
+}
+
+
+@click.command("pretrain")
+@click.argument("tables", nargs=-1, type=click.Path(exists=True))
+@click.option("--config", type=click.Path(exists=True, dir_okay=False), help="Settings in TOML.")
+@click.option("-o", "--output", required=True, type=click.Path(), help="Checkpoint folder to write.")
+@click.option("--epochs", type=int, help="Passes over the images; before the configuration's.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option("--restart", is_flag=True, help="Start anew, also where a run was interrupted.")
+@sentences
+def command(
+    tables: tuple[str, ...],
+    config: str | None,
+    output: str,
+    epochs: int | None,
+    device: str,
+    restart: bool,
+) -> None:
+    """Pretrain on TABLES of files with votes or labels (or folders with a labels.csv).
+
+    Captions are written anew each epoch from what is known of each galaxy. The run is kept in
+    OUTPUT.run: calling the command again goes on where it was interrupted. Losses and settings
+    are in OUTPUT.run/training_log.jsonl.
+
+    \b
+    Examples:
+      gmc-astro pretrain gz2_votes.csv -o my_encoder
+      gmc-astro pretrain --config configs/compact.toml -o compact
+    """
+    from pathlib import Path
+
+    from gmc_astro.classifier import GalaxyMorphologyClassifier
+    from gmc_astro.exceptions import InputError
+    from gmc_astro.learning import TrainingSet, validate_questions
+    from gmc_astro.models import ImageContract
+
+    if Path(output).exists():
+        raise InputError(f"{output} exists; give another folder")
+    settings = _read(config)
+    model, images = settings["model"], settings["images"]
+    found = _tables(tables, images)
+    everything = TrainingSet.read(found)
+    click.echo(f"{len(everything)} images in {len(found)} tables")
+    folder = Path(f"{output}.run")
+    folder.mkdir(parents=True, exist_ok=True)
+    if images.get("outlines", True):
+        everything = _with_outlines(everything, folder / "axis_ratios.npy")
+    training, held_out = everything.split(images.get("holdout", 0.05))
+    click.echo(f"{len(training)} to train on, {len(held_out)} held out")
+
+    classifier = GalaxyMorphologyClassifier(
+        model.get("architecture", "compact"),
+        weights=model.get("weights", "random"),
+        classes=model.get("classes"),
+        device=device,
+    )
+    size = images.get("size") or classifier.encoder.contract.size
+    classifier.encoder.name = model.get("name", Path(output).name)
+    watched = held_out.images(size) if len(held_out) else None
+    classifier.pretrain(
+        training.images(size),
+        training.votes,
+        recipe=_recipe(settings["training"]),
+        epochs=epochs,
+        folder=folder,
+        resume=not restart,
+        validation=watched and (lambda e: validate_questions(e, watched, held_out.votes)),
+    )
+    contract = ImageContract(
+        **{**classifier.encoder.contract.to_dict(), **settings["contract"]}
+    )
+    classifier.save(output, contract=contract, dtype=model.get("dtype", "float32"))
+    click.echo(f"Checkpoint: {output}\nLog: {folder / 'training_log.jsonl'}")
+
+
+def _read(config: str | None) -> dict[str, dict[str, Any]]:
+    """Read the configuration; a name that means nothing is refused, not passed over."""
+    import tomllib
+    from dataclasses import fields
+    from pathlib import Path
+
+    from gmc_astro.exceptions import InputError
+    from gmc_astro.learning import PretrainSettings
+
+    settings = tomllib.loads(Path(config).read_text()) if config else {}
+    for section, values in settings.items():
+        known = SECTIONS.get(section, set())
+        known = known or {field.name for field in fields(PretrainSettings)}
+        wrong = [section] if section not in SECTIONS else sorted(set(values) - known)
+        if wrong:
+            raise InputError(f"{config}: {', '.join(wrong)} is not a setting of [{section}]")
+    return {section: settings.get(section, {}) for section in SECTIONS}
+
+
+def _tables(given: tuple[str, ...], images: dict[str, Any]) -> list[str]:
+    """Tables of the command line, else those of the configuration below its root."""
+    import os
+
+    from gmc_astro.exceptions import InputError
+
+    if given:
+        return list(given)
+    root = os.path.expandvars(images.get("root", ""))
+    if "$" in root:
+        raise InputError(f"images.root is {root}: set that environment variable to the data folder")
+    if not images.get("tables"):
+        raise InputError("give tables of images, or a configuration that names them")
+    return [os.path.join(root, name) for name in images["tables"]]
+
+
+def _recipe(values: dict[str, Any]) -> Any:
+    from dataclasses import replace
+
+    from gmc_astro.learning import RECIPES, Augmentation
+
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    if "augmentation" in values:
+        values["augmentation"] = Augmentation(**values["augmentation"])
+    return replace(RECIPES["gmc"], **values)
+
+
+def _with_outlines(training_set: TrainingSet, kept: Any) -> TrainingSet:
+    """Measure outlines once; an interrupted run finds them in its folder."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from gmc_astro.learning import measure_outlines
+
+    ratios: np.ndarray | None = np.load(kept) if kept.is_file() else None
+    if ratios is None or len(ratios) != len(training_set):
+        ratios = measure_outlines(training_set.images(224), progress=True)
+        np.save(kept, ratios)
+    return replace(training_set, votes=training_set.votes.with_outline(ratios))

@@ -1,0 +1,212 @@
+"""FITS to bands: whatever a survey puts into a FITS file, as native float32 planes with names."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.io import fits
+from astropy.io.fits.verify import VerifyWarning
+from astropy.utils.exceptions import AstropyUserWarning, AstropyWarning
+
+from gmc_astro.exceptions import InputError, UnreadableImageError
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+
+__all__ = ["Bands", "read_bands"]
+
+_NOT_IMAGES = ("seg", "mask", "flag", "dq", "invvar", "ivar", "weight", "err", "var", "psf")
+_BAND_KEYS = ("BANDS", "BAND", "FILTER", "FILTERS")
+_CUBES = {3: ("g", "r", "z"), 4: ("g", "r", "i", "z")}  # Legacy Surveys cutouts without a BANDS card
+_GREY = ("grey",)
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Flux in one or more bands.
+
+    Parameters
+    ----------
+    data : `~numpy.ndarray`, shape (B, H, W), dtype float32
+        Flux, rows from the south up as in the file; NaN where there is none.
+    names : tuple of str
+        Name of each band, or ``("grey",)`` for one band that the file does not name.
+    wcs : `~astropy.wcs.WCS` or None
+        Celestial coordinates, if the file has them.
+    path : str
+        The file, or the first of several.
+    """
+
+    data: np.ndarray
+    names: tuple[str, ...]
+    wcs: WCS | None = None
+    path: str = ""
+
+    @property
+    def pixel_scale(self) -> float | None:
+        """Arcseconds a pixel, or None without coordinates."""
+        if self.wcs is None:
+            return None
+        from astropy.wcs.utils import proj_plane_pixel_scales
+
+        return float(np.mean(proj_plane_pixel_scales(self.wcs)) * 3600)
+
+
+def read_bands(
+    path: str | os.PathLike | Mapping[str, str | os.PathLike],
+    *,
+    hdu: int | str | None = None,
+    names: Sequence[str] | None = None,
+) -> Bands:
+    """Read the image of a FITS file.
+
+    Parameters
+    ----------
+    path : path-like, or mapping of str to path-like
+        A file with a cube or one band, or one file for each band.
+    hdu : int or str, optional
+        Number or name of the extension. Default is the first one that holds an image;
+        segmentation maps, masks, weights and variances are passed over.
+    names : sequence of str, optional
+        Names of the bands. Default is what the header says, else ``g, r, z`` for three
+        planes and ``g, r, i, z`` for four.
+
+    Returns
+    -------
+    bands : `Bands`
+        Native float32 planes.
+
+    Raises
+    ------
+    gmc_astro.exceptions.UnreadableImageError
+        If a file is missing, is not FITS, is cut off, or holds no image.
+    gmc_astro.exceptions.InputError
+        If ``names`` are not as many as there are planes, or files differ in shape.
+    """
+    if isinstance(path, Mapping):
+        return _join({band: read_bands(p, hdu=hdu, names=[band]) for band, p in path.items()})
+    path = Path(path)
+    _check_file(path)
+    with _open(path) as hdus:
+        _check_length(path, hdus)
+        chosen = _choose(hdus, hdu, path)
+        data = np.asarray(chosen.data)
+        header = chosen.header
+        data = data.astype(np.float32)  # native byte order, own memory: the file can be closed
+    data = data.reshape(-1, *data.shape[-2:])
+    if not np.isfinite(data).any():
+        raise UnreadableImageError(f"{path}: the image has no finite pixel")
+    return Bands(data, _names(header, len(data), names, path), _celestial(header), str(path))
+
+
+def _join(parts: Mapping[str, Bands]) -> Bands:
+    """One file a band."""
+    if not parts:
+        raise InputError("give one file or more, as {band: path}")
+    shapes = {band: part.data.shape for band, part in parts.items()}
+    if len(set(shapes.values())) != 1:
+        raise InputError(f"the bands' images differ in shape: {shapes}")
+    first = next(iter(parts.values()))
+    data = np.concatenate([part.data for part in parts.values()])
+    return Bands(data, tuple(parts), first.wcs, first.path)
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise UnreadableImageError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        raise UnreadableImageError(f"{path}: the file is empty")
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[fits.HDUList]:
+    """Open a file; whatever is wrong with it becomes one kind of error with one sentence."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VerifyWarning)
+            warnings.filterwarnings("ignore", "File may have been truncated", AstropyUserWarning)
+            with fits.open(path, memmap=False) as hdus:
+                yield hdus
+    except (OSError, ValueError, TypeError, IndexError) as err:
+        if isinstance(err, UnreadableImageError | InputError):
+            raise
+        reason = str(err).strip().splitlines() or [type(err).__name__]
+        raise UnreadableImageError(f"{path}: {_explain(reason[0])}") from err
+
+
+def _explain(reason: str) -> str:
+    """Say in plain words what astropy means by a card that is not there."""
+    return "not a FITS file" if "SIMPLE" in reason or "Empty or corrupt" in reason else reason
+
+
+def _check_length(path: Path, hdus: fits.HDUList) -> None:
+    """A file cut off in its middle may read as zeros; compare what is there with the headers."""
+    if path.suffix in (".gz", ".bz2", ".fz"):
+        return
+    end = max(info["datLoc"] + info["datSpan"] for info in (h.fileinfo() for h in hdus))
+    size = path.stat().st_size
+    if size < end - 2880:  # a last block that is not padded harms nobody
+        raise UnreadableImageError(f"{path}: truncated FITS file ({size} of {end} bytes)")
+
+
+def _choose(hdus: fits.HDUList, hdu: int | str | None, path: Path) -> fits.ImageHDU:
+    """The extension asked for, else the first that is an image."""
+    if hdu is not None:
+        try:
+            chosen = hdus[hdu]
+        except (KeyError, IndexError) as err:
+            raise InputError(f"{path} has no extension {hdu!r}; it has {len(hdus)}") from err
+        if not _is_image(chosen):
+            raise UnreadableImageError(f"{path}: extension {hdu!r} holds no image")
+        return chosen
+    for chosen in hdus:
+        if _is_image(chosen) and not chosen.name.lower().startswith(_NOT_IMAGES):
+            return chosen
+    raise UnreadableImageError(f"{path}: no extension holds an image")
+
+
+def _is_image(hdu: fits.hdu.base.ExtensionHDU) -> bool:
+    """True for two axes, or three of which the last is a few bands."""
+    shape = getattr(hdu, "shape", ())
+    if not getattr(hdu, "is_image", False) or len(shape) not in (2, 3):
+        return False
+    return len(shape) == 2 or shape[0] <= 8
+
+
+def _names(
+    header: fits.Header, n: int, names: Sequence[str] | None, path: Path
+) -> tuple[str, ...]:
+    """Names given, else those of the header, else what such cubes usually hold."""
+    if names is not None:
+        if len(names) != n:
+            raise InputError(f"{path} has {n} planes, but names are {list(names)}")
+        return tuple(names)
+    for key in _BAND_KEYS:
+        value = str(header.get(key, "")).strip().replace(",", " ")
+        found = tuple(value.split()) if " " in value else tuple(value)
+        if len(found) == n and all(name.isalpha() for name in found):
+            return found
+    if n == 1:
+        return _GREY
+    return _CUBES.get(n, tuple(f"band{i + 1}" for i in range(n)))
+
+
+def _celestial(header: fits.Header) -> WCS | None:
+    """Celestial part of the world coordinates, or None where the header has none or is wrong."""
+    from astropy.wcs import WCS
+
+    if not str(header.get("CTYPE1", "")).startswith("RA"):
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)
+        try:
+            return WCS(header).celestial
+        except (ValueError, TypeError, MemoryError):
+            return None

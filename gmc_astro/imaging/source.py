@@ -1,0 +1,154 @@
+"""What every input becomes: rows of RGB images, read in order, each with a status of its own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+    from astropy.units import Quantity
+
+    from gmc_astro.imaging.recipes import ColourRecipe
+
+__all__ = ["OK", "ImageBatch", "ImageSource", "is_ok"]
+
+OK = "ok"
+
+
+def is_ok(status: ArrayLike) -> np.ndarray:
+    """Tell which rows can be used.
+
+    Parameters
+    ----------
+    status : array_like of str
+        Status of each row: ``"ok"``, ``"ok (a note)"``, or the reason of a failure.
+
+    Returns
+    -------
+    ok : `~numpy.ndarray` of bool
+        True where the row has an image.
+
+    Examples
+    --------
+    >>> from gmc_astro.imaging import is_ok
+    >>> is_ok(["ok", "ok (fixed framing: no source at the centre)", "timed out"])
+    array([ True,  True, False])
+    """
+    status = np.asarray(status, dtype=str)
+    return (status == OK) | np.char.startswith(status, f"{OK} (")
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """Consecutive rows of an `ImageSource`.
+
+    Parameters
+    ----------
+    images : `~numpy.ndarray`, shape (B, H, W, 3), dtype uint8
+        RGB images, row 0 at the top. Zeros where the row could not be had.
+    status : `~numpy.ndarray` of str, shape (B,)
+        ``"ok"``, ``"ok (a note)"``, or the reason why there is no image.
+    start : int
+        Index in the source of the batch's first row.
+    columns : mapping of str to array or `~astropy.units.Quantity`, optional
+        What was measured on the way, one value a row (for example ``axis_ratio``);
+        NaN where it could not be measured.
+    """
+
+    images: np.ndarray
+    status: np.ndarray
+    start: int = 0
+    columns: Mapping[str, np.ndarray | Quantity] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> np.ndarray:
+        """True for the rows that have an image, shape (B,)."""
+        return is_ok(self.status)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+class ImageSource(ABC):
+    """Rows of uint8 RGB images that can be read in order, any number of times.
+
+    A row that cannot be had keeps its place: its status says why and its pixels are
+    zeros that nobody may use. Subclasses give ``__len__``, `ids` and `iter_batches`.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def ids(self) -> np.ndarray:
+        """Name of each row, shape (N,), dtype str."""
+
+    @abstractmethod
+    def iter_batches(
+        self, batch_size: int = 64, *, start: int = 0, stop: int | None = None
+    ) -> Iterator[ImageBatch]:
+        """Read rows ``start`` to ``stop`` in order.
+
+        Parameters
+        ----------
+        batch_size : int, optional
+            Rows in each batch; the last one may be shorter.
+        start, stop : int, optional
+            Range of rows, as in a slice. Default is all.
+
+        Yields
+        ------
+        batch : `ImageBatch`
+            The next rows; every batch of a source has the same height and width.
+        """
+
+    @property
+    def coords(self) -> SkyCoord | None:
+        """Position of each row, or None where the input has none."""
+        return None
+
+    @property
+    def recipe(self) -> ColourRecipe | None:
+        """Colour recipe of the images, or None where it is not known."""
+        return None
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """Labels that the input itself carries, shape (N,), or None."""
+        return None
+
+    def in_recipe(self, recipe: ColourRecipe) -> ImageSource:
+        """Return the same rows in another recipe's colours, where that can be done.
+
+        Parameters
+        ----------
+        recipe : `~gmc_astro.imaging.ColourRecipe`
+            Colours asked for.
+
+        Returns
+        -------
+        source : `ImageSource`
+            A source that renders its bands with ``recipe``; this source itself where
+            the images are RGB already or the recipe's bands are missing.
+        """
+        return self
+
+    def read(self) -> ImageBatch:
+        """Read all rows into memory.
+
+        Returns
+        -------
+        batch : `ImageBatch`
+            Every row of the source.
+        """
+        batches = list(self.iter_batches(max(len(self), 1)))
+        if not batches:
+            return ImageBatch(np.zeros((0, 0, 0, 3), np.uint8), np.zeros(0, "U2"))
+        return batches[0]

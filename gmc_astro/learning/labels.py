@@ -1,0 +1,79 @@
+"""Labels as users have them, turned into class numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gmc_astro.exceptions import InputError
+
+__all__ = ["encode_labels"]
+
+
+def encode_labels(
+    labels: ArrayLike, names: Sequence[str] | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Turn class names or integers into class numbers.
+
+    Parameters
+    ----------
+    labels : array_like, shape (N,)
+        Class names, or integers that index ``names``. Masked or empty: not labelled.
+    names : sequence of str, optional
+        The classes. Default is what occurs, sorted.
+
+    Returns
+    -------
+    targets : `~numpy.ndarray` of int, shape (N,)
+        Class number of each row, -1 where it is not labelled.
+    names : tuple of str
+        The classes.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If labels are neither names nor integers, or not among ``names``.
+
+    Examples
+    --------
+    >>> from gmc_astro.learning import encode_labels
+    >>> encode_labels(["spiral", "smooth", ""])
+    (array([ 1,  0, -1]), ('smooth', 'spiral'))
+    """
+    array = np.ma.asarray(labels)
+    missing = np.ma.getmaskarray(array).copy()
+    values = np.asarray(array.filled(0) if array.dtype.kind in "iu" else array.data)
+    if values.ndim != 1 or values.dtype.kind not in "iuUOS":
+        raise InputError(
+            f"labels have shape {values.shape} and dtype {values.dtype}; "
+            "give one class name or integer a row"
+        )
+    if values.dtype.kind in "iu":
+        return _from_integers(values, missing, names)
+    values = np.array(["" if v is None else str(v) for v in values.tolist()])
+    missing |= values == ""
+    if names is None:
+        names = tuple(np.unique(values[~missing]).tolist())
+    unknown = sorted(set(values[~missing].tolist()) - set(names))
+    if unknown:
+        raise InputError(f"labels {unknown[:5]} are not among the classes {list(names)}")
+    order = {name: k for k, name in enumerate(names)}
+    targets = [-1 if m else order[v] for v, m in zip(values.tolist(), missing, strict=True)]
+    return np.array(targets, dtype=int), tuple(names)
+
+
+def _from_integers(
+    values: np.ndarray, missing: np.ndarray, names: Sequence[str] | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Integers index the classes; without classes, the numbers are their names."""
+    if names is None:
+        names = tuple(str(i) for i in range(int(values[~missing].max(initial=0)) + 1))
+    wrong = ~missing & ((values < 0) | (values >= len(names)))
+    if wrong.any():
+        raise InputError(
+            f"label {values[wrong][0]} of row {np.flatnonzero(wrong)[0]} is not "
+            f"between 0 and {len(names) - 1}, the numbers of the classes {list(names)}"
+        )
+    return np.where(missing, -1, values).astype(int), tuple(names)

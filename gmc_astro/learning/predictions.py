@@ -1,0 +1,95 @@
+"""The table of predictions: one row an input, in order, with everything needed to trust it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.table import MaskedColumn, QTable
+from scipy.stats import entropy
+
+from gmc_astro.imaging import is_ok
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
+__all__ = ["package_versions", "predictions_table"]
+
+_PACKAGES = ("gmc_astro", "torch", "open_clip_torch", "timm", "astropy", "photutils", "numpy")
+
+
+def predictions_table(
+    probabilities: np.ndarray,
+    status: Sequence[str],
+    class_names: Sequence[str],
+    *,
+    ids: np.ndarray | None = None,
+    coords: SkyCoord | None = None,
+    columns: Mapping[str, Any] | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> QTable:
+    """Build the table of predictions.
+
+    Parameters
+    ----------
+    probabilities : `~numpy.ndarray`, shape (N, K)
+        Class probabilities; NaN rows where there was no image.
+    status : sequence of str, shape (N,)
+        Status of each row.
+    class_names : sequence of str, shape (K,)
+        Names of the classes.
+    ids : `~numpy.ndarray` of str, shape (N,), optional
+        Name of each row.
+    coords : `~astropy.coordinates.SkyCoord`, shape (N,), optional
+        Position of each row.
+    columns : mapping of str to array or Quantity, optional
+        What was measured of each row.
+    meta : mapping, optional
+        Put into the table's ``meta``.
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+        Columns ``coord`` and/or ``id``, ``label`` (masked where there was no image),
+        ``probability`` (of that label), ``probabilities``, ``entropy`` (nats, 0 to ln K),
+        those measured, and ``status``.
+    """
+    probabilities = np.asarray(probabilities, np.float64)
+    status = np.asarray(status, dtype=str)
+    bad = ~is_ok(status)
+    probabilities = np.where(bad[:, None], np.nan, probabilities)
+    best = np.where(bad[:, None], 0.0, probabilities).argmax(axis=1)
+
+    table = QTable(meta={**(meta or {}), "class_names": list(class_names)})
+    if coords is not None:
+        table["coord"] = coords
+    if ids is not None:
+        table["id"] = np.asarray(ids, dtype=str)
+    table["label"] = MaskedColumn(np.asarray(class_names, dtype=str)[best], mask=bad)
+    table["probability"] = probabilities[np.arange(len(best)), best]
+    table["probabilities"] = probabilities
+    table["entropy"] = entropy(probabilities, axis=1) if len(best) else np.zeros(0)
+    for name, values in (columns or {}).items():
+        table[name] = values
+    table["status"] = status
+    return table
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that shape a prediction.
+
+    Returns
+    -------
+    versions : dict of str
+        Version of each package; packages that are not installed are left out.
+    """
+    versions = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,103 @@
+"""Random batches from any source: in memory where it fits, else in shuffled blocks of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+
+import numpy as np
+
+from gmc_astro.imaging import ImageSource
+
+__all__ = ["MEMORY_LIMIT", "Shuffler"]
+
+MEMORY_LIMIT = 4 * 2**30  # bytes of uint8 images that a source may take to be held whole
+BLOCK = 256  # rows read together: long enough for disks, short enough to mix
+MIXED = 16  # blocks shuffled together where the source is not held
+
+Rows = tuple[np.ndarray, np.ndarray]
+
+
+class Shuffler:
+    """Reads a source in random order, the same for the same seed and epoch.
+
+    A source that fits into ``memory_limit`` is read once and held. From a larger one, blocks
+    of consecutive rows are drawn at random and mixed sixteen at a time, so that a file on
+    disk is read in long stretches. Rows without an image are left out.
+
+    Parameters
+    ----------
+    source : `~gmc_astro.imaging.ImageSource`
+        Images.
+    memory_limit : int, optional
+        Bytes that the source may take to be held.
+    """
+
+    def __init__(self, source: ImageSource, *, memory_limit: int = MEMORY_LIMIT) -> None:
+        self.source = source
+        self.memory_limit = memory_limit
+
+    def batches(self, batch_size: int, *, seed: int, epoch: int) -> Iterator[Rows]:
+        """Go through the source once.
+
+        Parameters
+        ----------
+        batch_size : int
+            Rows in each batch; a last one that is not full is left out unless it is the only one.
+        seed, epoch : int
+            What the order depends on.
+
+        Yields
+        ------
+        images : `~numpy.ndarray`, shape (B, H, W, 3), dtype uint8
+            Images.
+        rows : `~numpy.ndarray` of int, shape (B,)
+            Their rows in the source.
+        """
+        rng = np.random.default_rng((seed, epoch))
+        pools = self._blocks(rng) if self._held is None else [self._held]
+        yield from _cut(pools, batch_size, rng)
+
+    @cached_property
+    def _held(self) -> Rows | None:
+        """All usable rows in memory, or None where that would be too much."""
+        first = next(self.source.iter_batches(1, stop=1), None)
+        if first is None or first.images.nbytes * len(self.source) > self.memory_limit:
+            return None
+        batch = self.source.read()
+        rows = np.flatnonzero(batch.ok)
+        return (batch.images if len(rows) == len(batch) else batch.images[rows]), rows
+
+    def _blocks(self, rng: np.random.Generator) -> Iterator[Rows]:
+        """Blocks of rows in random order, some at a time."""
+        starts = rng.permutation(np.arange(0, len(self.source), BLOCK))
+        for group in np.array_split(starts, max(len(starts) // MIXED, 1)):
+            parts = [self._block(int(start)) for start in group]
+            yield tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+    def _block(self, start: int) -> Rows:
+        stop = min(start + BLOCK, len(self.source))
+        batch = next(self.source.iter_batches(BLOCK, start=start, stop=stop))
+        return batch.images[batch.ok], start + np.flatnonzero(batch.ok)
+
+
+def _cut(pools: Iterable[Rows], batch_size: int, rng: np.random.Generator) -> Iterator[Rows]:
+    """Shuffle each pool and cut it into batches; what is left over joins the next pool."""
+    rest: Rows | None = None
+    full_batches = 0
+    for images, rows in pools:
+        order = rng.permutation(len(rows))
+        while rest is not None and len(rest[1]) + len(order) >= batch_size and len(rest[1]):
+            need, order = np.split(order, [batch_size - len(rest[1])])
+            full_batches += 1
+            yield np.concatenate([rest[0], images[need]]), np.concatenate([rest[1], rows[need]])
+            rest = None
+        full = len(order) // batch_size * batch_size
+        for start in range(0, full, batch_size):
+            chosen = order[start : start + batch_size]
+            full_batches += 1
+            yield images[chosen], rows[chosen]
+        left = images[order[full:]], rows[order[full:]]
+        rest = left if rest is None else tuple(map(np.concatenate, zip(rest, left, strict=True)))
+    if rest is not None and len(rest[1]) and not full_batches:
+        yield rest

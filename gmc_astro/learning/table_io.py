@@ -1,0 +1,118 @@
+"""Tables to and from files: ECSV, HDF5, FITS and Parquet, each with its metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from astropy.table import QTable
+
+from gmc_astro.exceptions import InputError
+
+__all__ = ["TABLE_FORMATS", "read_table", "write_table"]
+
+#: Format of each suffix, in astropy's names, with the options that keep mixin columns whole.
+TABLE_FORMATS: dict[str, tuple[str, dict[str, object]]] = {
+    ".ecsv": ("ascii.ecsv", {}),
+    ".fits": ("fits", {}),
+    ".h5": ("hdf5", {"path": "predictions", "serialize_meta": True}),
+    ".hdf5": ("hdf5", {"path": "predictions", "serialize_meta": True}),
+    ".parquet": ("parquet", {}),
+}
+
+_FITS_META = "GMCMETA"
+
+
+def check_output(path: str | os.PathLike, *, overwrite: bool = False) -> Path:
+    """Refuse an output file before any work is done for it.
+
+    Parameters
+    ----------
+    path : path-like
+        File to write.
+    overwrite : bool, optional
+        Allow that it exists.
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+        The file.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If its suffix is unknown, its folder is missing, or it exists.
+    """
+    path = Path(path)
+    if path.suffix not in TABLE_FORMATS:
+        raise InputError(
+            f"{path}: suffix {path.suffix!r} is not one of {', '.join(TABLE_FORMATS)}"
+        )
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists; give another file or ask to overwrite it")
+    return path
+
+
+def write_table(table: QTable, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
+    """Write a table in the format that the file's suffix names.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        For example a table of predictions.
+    path : path-like
+        File with suffix ``.ecsv``, ``.fits``, ``.h5``, ``.hdf5`` or ``.parquet``.
+    overwrite : bool, optional
+        Replace a file that is there already.
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+        The file.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If the suffix is unknown, the folder is missing, or the file exists.
+    """
+    path = check_output(path, overwrite=overwrite)
+    name, options = TABLE_FORMATS[path.suffix]
+    if name == "fits":  # header cards hold neither long names nor lists: one card of JSON does
+        table = table.copy(copy_data=False)
+        table.meta = {_FITS_META: json.dumps(dict(table.meta))}
+    table.write(path, format=name, overwrite=overwrite, **options)
+    return path
+
+
+def read_table(path: str | os.PathLike) -> QTable:
+    """Read a table that `write_table` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+        With its coordinates, units, masks and metadata.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If the suffix is unknown.
+    """
+    path = Path(path)
+    if path.suffix not in TABLE_FORMATS:
+        raise InputError(
+            f"{path}: suffix {path.suffix!r} is not one of {', '.join(TABLE_FORMATS)}"
+        )
+    name, options = TABLE_FORMATS[path.suffix]
+    options = {k: v for k, v in options.items() if k == "path"}
+    table = QTable.read(path, format=name, **options)
+    if _FITS_META in table.meta:
+        table.meta = json.loads(table.meta[_FITS_META])
+    return table

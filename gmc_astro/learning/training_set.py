@@ -1,0 +1,140 @@
+"""Training sets: tables of labelled images, read as one source and one table of votes."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from gmc_astro.exceptions import InputError, MeasurementError
+from gmc_astro.imaging import OF_JPEG, ImageSource, grey, measure_galaxy
+from gmc_astro.morphology import VoteTable
+from gmc_astro.sources import FileSource, read_catalog
+from gmc_astro.sources.tables import file_column
+
+__all__ = ["TrainingSet", "measure_outlines"]
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Files with what is known of them.
+
+    Parameters
+    ----------
+    paths : tuple of str
+        A file for each row.
+    votes : `~gmc_astro.morphology.VoteTable`
+        Votes or labels, one row a file.
+    """
+
+    paths: tuple[str, ...]
+    votes: VoteTable
+
+    @classmethod
+    def read(cls, tables: Sequence[str | os.PathLike]) -> TrainingSet:
+        """Read tables that name files and what is known of them.
+
+        Parameters
+        ----------
+        tables : sequence of path-like
+            Tables with a column of files and columns of votes or labels, in a layout that
+            `~gmc_astro.morphology.VoteTable.read` knows; or folders with a ``labels.csv``.
+
+        Returns
+        -------
+        training_set : `TrainingSet`
+            All their rows, in order.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If a table is missing or names no files.
+        gmc_astro.exceptions.VoteTableError
+            If a table's layout is not known.
+        """
+        paths, votes = [], []
+        for given in map(Path, tables):
+            path = given / "labels.csv" if given.is_dir() else given
+            table = read_catalog(path)
+            paths += file_column(table, None, path.parent)
+            votes.append(VoteTable.read(path))
+        return cls(tuple(paths), VoteTable.concatenate(votes))
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def images(self, size: int) -> ImageSource:
+        """Open the files.
+
+        Parameters
+        ----------
+        size : int
+            Side of the images in pixels.
+
+        Returns
+        -------
+        source : `~gmc_astro.imaging.ImageSource`
+            One row a file.
+        """
+        return FileSource(self.paths, size=size, ids=self.votes.ids)
+
+    def split(self, share: float) -> tuple[TrainingSet, TrainingSet]:
+        """Hold out rows by the hash of their id: the same rows on every machine.
+
+        Parameters
+        ----------
+        share : float
+            Share of the rows to hold out, 0 to 1.
+
+        Returns
+        -------
+        training, held_out : `TrainingSet`
+            Two parts with no id in common.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If ``share`` is not between 0 and 1.
+        """
+        if not 0 <= share < 1:
+            raise InputError(f"holdout={share} is not between 0 and 1")
+        hashes = np.array([zlib.crc32(name.encode()) for name in self.votes.ids.tolist()])
+        held = hashes < share * 2**32
+        return self._rows(~held), self._rows(held)
+
+    def _rows(self, mask: np.ndarray) -> TrainingSet:
+        paths = tuple(path for path, kept in zip(self.paths, mask, strict=True) if kept)
+        return TrainingSet(paths, self.votes[mask])
+
+
+def measure_outlines(source: ImageSource, *, progress: bool = False) -> np.ndarray:
+    """Measure the axis ratio of the galaxy in each image.
+
+    Parameters
+    ----------
+    source : `~gmc_astro.imaging.ImageSource`
+        Images on a display scale.
+    progress : bool, optional
+        Show a progress bar.
+
+    Returns
+    -------
+    axis_ratio : `~numpy.ndarray`, shape (N,)
+        0 to 1; NaN where nothing could be measured.
+    """
+    ratios = np.full(len(source), np.nan)
+    with tqdm(total=len(source), desc="outlines", unit="image", disable=not progress) as bar:
+        for batch in source.iter_batches(64):
+            for i in np.flatnonzero(batch.ok):
+                try:
+                    shape = measure_galaxy(grey(batch.images[i]), isophote=OF_JPEG)
+                except MeasurementError:
+                    continue
+                ratios[batch.start + i] = shape.axis_ratio
+            bar.update(len(batch))
+    return ratios

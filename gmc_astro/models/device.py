@@ -1,0 +1,82 @@
+"""Where and in which number format the network runs."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import torch
+
+from gmc_astro.exceptions import InputError
+
+__all__ = ["PRECISIONS", "autocast", "pick_device", "pick_precision"]
+
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+def pick_device(device: str | torch.device = "auto") -> torch.device:
+    """Choose the device that ``device`` names.
+
+    Parameters
+    ----------
+    device : str or `~torch.device`, optional
+        ``"auto"`` (the GPU where there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+
+    Returns
+    -------
+    device : `~torch.device`
+        A device that this machine has.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If the device is unknown or this machine does not have it.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(device)
+    except RuntimeError as err:
+        raise InputError(f"device {device!r} is not a torch device: {err}") from err
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f'device "{device}": torch sees no GPU here; use device="auto" or "cpu"')
+    return device
+
+
+def pick_precision(precision: str, device: torch.device) -> str:
+    """Choose the number format of the network's arithmetic.
+
+    Parameters
+    ----------
+    precision : {"auto", "fp32", "bf16"}
+        ``"auto"`` is bfloat16 where the processor computes in it, else float32.
+    device : `~torch.device`
+        Where the network will run.
+
+    Returns
+    -------
+    precision : {"fp32", "bf16"}
+        The format to use.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If ``precision`` is none of the three.
+    """
+    if precision not in PRECISIONS:
+        raise InputError(f"precision={precision!r} is not one of {PRECISIONS}")
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
+
+
+def _cpu_has_bf16() -> bool:
+    """Tell whether this processor multiplies bfloat16 in hardware (emulation is slower)."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager:
+    """Context in which the network computes in ``precision``."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

@@ -1,0 +1,198 @@
+"""The encoder: images and words to unit vectors in one space. It is the only way to the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gmc_astro.exceptions import InputError
+from gmc_astro.models.contract import ImageContract
+from gmc_astro.models.device import autocast, pick_device, pick_precision
+from gmc_astro.models.network import encode_text
+from gmc_astro.models.preprocess import dihedral_views, normalise, resize, to_channels_first
+
+__all__ = ["Encoder"]
+
+
+class Encoder:
+    """A contrastive image-text network with its tokenizer and its image contract.
+
+    Parameters
+    ----------
+    network : `~torch.nn.Module`
+        An open_clip model: has ``encode_image``, ``encode_text`` and ``logit_scale``.
+    tokenizer : callable
+        Maps a list of strings to a (M, L) tensor of token ids.
+    contract : `ImageContract`
+        What the images of the network are.
+    model_cfg : dict
+        The open_clip configuration of the network, written to checkpoints.
+    name : str, optional
+        What to call the model in tables and errors.
+    device : str or `~torch.device`, optional
+        ``"auto"`` takes the GPU where there is one.
+    precision : {"auto", "fp32", "bf16"}, optional
+        ``"auto"`` computes in bfloat16 where the processor has it.
+
+    See Also
+    --------
+    gmc_astro.models.load_encoder : Load one by name, from a folder or from open_clip.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        tokenizer: Callable[[list[str]], Tensor],
+        *,
+        contract: ImageContract,
+        model_cfg: dict[str, Any],
+        name: str = "custom",
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+    ) -> None:
+        self.device = pick_device(device)
+        self.precision = pick_precision(precision, self.device)
+        self.network = network.to(self.device, memory_format=torch.channels_last).eval()
+        self.tokenizer = tokenizer
+        self.contract = contract
+        self.name = name
+        self.model_cfg = model_cfg
+
+    def __repr__(self) -> str:
+        size = self.contract.size
+        return f"<Encoder {self.name}: {size} px, {self.dim}-D, {self.device}, {self.precision}>"
+
+    @property
+    def dim(self) -> int:
+        """Length of an embedding."""
+        return int(self.model_cfg["embed_dim"])
+
+    @property
+    def logit_scale(self) -> float:
+        """Factor from cosine similarity to logits that the network was trained with."""
+        return float(self.network.logit_scale.detach().exp())
+
+    @property
+    def default_batch_size(self) -> int:
+        """Images at a time: enough to fill the processor, little enough for its memory."""
+        pixels = self.contract.size**2
+        budget = 4_000_000 if self.device.type == "cpu" else 25_000_000
+        return int(np.clip(2 ** np.floor(np.log2(budget / pixels)), 8, 1024))
+
+    def _autocast(self) -> AbstractContextManager:
+        return autocast(self.device, self.precision)
+
+    def image_features(self, pixels: Tensor) -> Tensor:
+        """Embed normalised images, with gradients where they are enabled.
+
+        Parameters
+        ----------
+        pixels : `~torch.Tensor`, shape (N, 3, S, S)
+            Resized and normalised images on the encoder's device.
+
+        Returns
+        -------
+        features : `~torch.Tensor`, shape (N, D), float32
+            Unit vectors.
+        """
+        with self._autocast():
+            features = self.network.encode_image(pixels)
+        return F.normalize(features.float(), dim=-1)
+
+    def text_features(self, tokens: Tensor) -> Tensor:
+        """Embed token ids, with gradients where they are enabled.
+
+        Parameters
+        ----------
+        tokens : `~torch.Tensor`, shape (M, L)
+            What the tokenizer gave, on the encoder's device.
+
+        Returns
+        -------
+        features : `~torch.Tensor`, shape (M, D), float32
+            Unit vectors.
+        """
+        with self._autocast():
+            features = encode_text(self.network, tokens)
+        return F.normalize(features.float(), dim=-1)
+
+    @torch.inference_mode()
+    def encode_images(
+        self, images: np.ndarray, *, views: int = 8, batch_size: int | None = None
+    ) -> np.ndarray:
+        """Embed images, averaged over orientations.
+
+        Parameters
+        ----------
+        images : array_like, shape (N, H, W, 3), dtype uint8
+            RGB images.
+        views : {1, 2, 4, 8}, optional
+            Orientations to average over; see `~gmc_astro.models.preprocess.dihedral_views`.
+        batch_size : int, optional
+            Images at a time. Default suits the device.
+
+        Returns
+        -------
+        embeddings : `~numpy.ndarray`, shape (N, D), dtype float32
+            Unit vectors.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If the images are not (N, H, W, 3) uint8.
+        """
+        images = np.asarray(images)
+        if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
+            raise InputError(
+                f"images have shape {images.shape} and dtype {images.dtype}; "
+                "give uint8 RGB images of shape (N, H, W, 3)"
+            )
+        step = batch_size or self.default_batch_size
+        self.network.eval()
+        embeddings = np.zeros((len(images), self.dim), np.float32)
+        for start in range(0, len(images), step):
+            part = torch.from_numpy(np.ascontiguousarray(images[start : start + step]))
+            embeddings[start : start + step] = self._embed(part, views).cpu().numpy()
+        return embeddings
+
+    def _embed(self, images: Tensor, views: int) -> Tensor:
+        """Preprocess one batch on the device and average its views."""
+        pixels = resize(to_channels_first(images.to(self.device)), self.contract.size)
+        pixels = normalise(pixels, self.contract.mean, self.contract.std)
+        total = sum(
+            self.image_features(view.contiguous(memory_format=torch.channels_last))
+            for view in dihedral_views(pixels, views)
+        )
+        return F.normalize(total, dim=-1)
+
+    @torch.inference_mode()
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Embed sentences.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Sentences or class prompts.
+
+        Returns
+        -------
+        embeddings : `~numpy.ndarray`, shape (M, D), dtype float32
+            Unit vectors.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If there is nothing to embed, or something is not a string.
+        """
+        texts = list(texts)
+        if not texts or not all(isinstance(text, str) for text in texts):
+            raise InputError(f"texts must be one or more strings, not {texts!r}")
+        self.network.eval()
+        tokens = self.tokenizer(texts).to(self.device)
+        return self.text_features(tokens).cpu().numpy()

@@ -1,0 +1,147 @@
+"""The words of captions: phrases for each answer, several ways each, none for two answers."""
+
+from __future__ import annotations
+
+__all__ = ["CERTAIN", "LIKELY", "OPENINGS", "PHRASES", "UNKNOWN_GALAXY"]
+
+#: What a caption may begin with.
+OPENINGS = ("", "", "", "image of ", "this is ", "picture showing ")
+
+#: Words before an answer that most volunteers gave.
+CERTAIN = ("", "", "", "clearly ", "certainly ")
+
+#: Words before an answer that more volunteers gave than not.
+LIKELY = ("probably ", "possibly ", "likely ")
+
+#: What is said where nothing is known.
+UNKNOWN_GALAXY = ("a galaxy", "some galaxy")
+
+#: Phrases of each (question, answer).
+PHRASES: dict[tuple[str, str], tuple[str, ...]] = {
+    ("smooth_or_features", "smooth"): (
+        "a smooth galaxy",
+        "an elliptical galaxy",
+        "a smooth elliptical galaxy",
+        "a featureless smooth galaxy",
+        "a smooth and rounded galaxy with no sign of a disk",
+        "an early-type galaxy without features",
+    ),
+    ("smooth_or_features", "features_or_disk"): (
+        "a galaxy with features or a disk",
+        "a disk galaxy",
+        "a disc galaxy",
+        "a galaxy with a disk",
+        "a featured galaxy",
+        "a late-type galaxy with features",
+    ),
+    ("smooth_or_features", "star_or_artifact"): (
+        "a star or artifact",
+        "an image artifact and not a galaxy",
+        "a star or a bad image",
+        "a bright star or satellite trail",
+        "an artifact",
+        "not a galaxy",
+    ),
+    ("edgeon", "yes"): (
+        "an edge-on disk",
+        "a disk seen edge-on",
+        "an edge-on galaxy",
+        "an edge-on disk galaxy",
+        "a thin disc viewed from the side",
+        "a galaxy seen from the side",
+    ),
+    ("edgeon", "no"): (
+        "not edge-on",
+        "not viewed edge-on",
+        "seen face-on or inclined",
+        "a face-on disk",
+    ),
+    ("bar", "bar"): (
+        "a barred galaxy",
+        "with a bar",
+        "with a bar through the centre",
+        "a galaxy with a central bar",
+    ),
+    ("bar", "no_bar"): ("an unbarred galaxy", "without a bar", "no bar", "with no sign of a bar"),
+    ("spiral", "spiral"): (
+        "a spiral galaxy",
+        "a galaxy with spiral arms",
+        "with spiral arms",
+        "with a spiral pattern",
+        "a spiral",
+        "a spiral galaxy showing arms",
+    ),
+    ("spiral", "no_spiral"): (
+        "without spiral arms",
+        "no spiral arms",
+        "with no sign of spiral arms",
+        "not a spiral galaxy",
+    ),
+    ("bulge_prominence", "no_bulge"): ("without a central bulge", "a bulgeless disk"),
+    ("bulge_prominence", "just_noticeable"): (
+        "with a just noticeable bulge",
+        "with a small bulge",
+    ),
+    ("bulge_prominence", "obvious"): ("with an obvious bulge", "with a large bulge"),
+    ("bulge_prominence", "dominant"): ("with a dominant bulge", "dominated by its bulge"),
+    ("odd", "yes"): ("something odd", "with an odd feature"),
+    ("odd", "no"): ("nothing odd", "with no odd feature"),
+    ("rounded", "completely_round"): (
+        "completely round",
+        "round and smooth in shape",
+        "circular in shape",
+    ),
+    ("rounded", "in_between"): (
+        "in between round and cigar-shaped",
+        "in-between in roundness",
+        "oval in shape",
+    ),
+    ("rounded", "cigar_shaped"): ("cigar-shaped", "shaped like a cigar", "very elongated"),
+    ("odd_feature", "ring"): ("a ring galaxy", "with a ring", "a ringed galaxy"),
+    ("odd_feature", "lens_or_arc"): ("with a lens or arc", "a gravitational lens or arc"),
+    ("odd_feature", "disturbed"): ("a disturbed galaxy", "disturbed in shape"),
+    ("odd_feature", "irregular"): ("an irregular galaxy", "irregular in shape"),
+    ("odd_feature", "other"): ("with another odd feature", "odd in some other way"),
+    ("odd_feature", "merger"): (
+        "a merger",
+        "merging galaxies",
+        "two galaxies merging",
+        "an interacting pair of galaxies",
+    ),
+    ("odd_feature", "dust_lane"): ("with a dust lane", "crossed by a lane of dust"),
+    ("bulge_shape", "rounded"): ("with a rounded bulge", "an edge-on disk with a round bulge"),
+    ("bulge_shape", "boxy"): ("with a boxy bulge", "an edge-on disk with a boxy bulge"),
+    ("bulge_shape", "no_bulge"): ("an edge-on disk without bulge", "a flat disk with no bulge"),
+    ("arms_winding", "tight"): ("with tightly wound arms", "tight spiral arms"),
+    ("arms_winding", "medium"): ("with arms of medium winding", "medium wound spiral arms"),
+    ("arms_winding", "loose"): ("with loosely wound arms", "loose open spiral arms"),
+    ("arms_number", "1"): ("with one spiral arm", "one-armed"),
+    ("arms_number", "2"): ("with two spiral arms", "two-armed"),
+    ("arms_number", "3"): ("with three spiral arms", "three-armed"),
+    ("arms_number", "4"): ("with four spiral arms", "four-armed"),
+    ("arms_number", "more_than_4"): ("with more than four spiral arms", "many-armed"),
+    ("arms_number", "cant_tell"): (
+        "with spiral arms that cannot be counted",
+        "with an uncertain number of arms",
+    ),
+    ("handedness", "clockwise"): ("arms turning clockwise", "a clockwise spiral"),
+    ("handedness", "anticlockwise"): ("arms turning anticlockwise", "an anticlockwise spiral"),
+    ("outline", "round"): (
+        "measured round in outline",
+        "its outline measures round",
+        "measured nearly circular",
+        "with a measured round outline",
+    ),
+    ("outline", "in_between"): (
+        "measured oval in outline",
+        "its outline measures oval",
+        "measured in between round and elongated",
+        "with a measured oval outline",
+    ),
+    ("outline", "elongated"): (
+        "measured elongated in outline",
+        "its outline measures elongated",
+        "measured narrow like a cigar",
+        "with a measured elongated outline",
+    ),
+}

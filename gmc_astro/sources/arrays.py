@@ -1,0 +1,96 @@
+"""Images that are in memory already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from gmc_astro.exceptions import InputError
+from gmc_astro.imaging import OK, ColourRecipe, ImageBatch, ImageSource
+
+__all__ = ["ArraySource"]
+
+
+class ArraySource(ImageSource):
+    """An array of RGB images.
+
+    Parameters
+    ----------
+    images : array_like, shape (N, H, W, 3), dtype uint8
+        Images; not copied.
+    ids : sequence of str, optional
+        Name of each. Default is its number.
+    labels : array_like, shape (N,), optional
+        Label of each.
+    recipe : `~gmc_astro.imaging.ColourRecipe`, optional
+        Colours that the images have, if known.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If the array has another shape or dtype; the message says what to do about it.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        *,
+        ids: Sequence[str] | None = None,
+        labels: np.ndarray | None = None,
+        recipe: ColourRecipe | None = None,
+    ) -> None:
+        self._images = _check(np.asanyarray(images))
+        self._ids = np.arange(len(images)).astype(str) if ids is None else np.asarray(ids, str)
+        self._labels = None if labels is None else np.asarray(labels)
+        self._recipe = recipe
+        for name, values in (("ids", self._ids), ("labels", self._labels)):
+            if values is not None and len(values) != len(self._images):
+                raise InputError(f"{len(values)} {name} for {len(self._images)} images")
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Name of each row, shape (N,), dtype str."""
+        return self._ids
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """Label of each row, or None."""
+        return self._labels
+
+    @property
+    def recipe(self) -> ColourRecipe | None:
+        """Colours that the images were said to have."""
+        return self._recipe
+
+    def iter_batches(
+        self, batch_size: int = 64, *, start: int = 0, stop: int | None = None
+    ) -> Iterator[ImageBatch]:
+        """Read rows in order; the batches are views of the array."""
+        stop = len(self) if stop is None else min(stop, len(self))
+        for first in range(start, stop, batch_size):
+            part = self._images[first : min(first + batch_size, stop)]
+            yield ImageBatch(part, np.full(len(part), OK), first)
+
+
+def _check(images: np.ndarray) -> np.ndarray:
+    """Refuse what is not (N, H, W, 3) uint8, with the remedy."""
+    shape, dtype = images.shape, images.dtype
+    if images.ndim == 3 and shape[-1] == 3:
+        remedy = "one image needs a first axis: images[np.newaxis]"
+    elif images.ndim == 4 and shape[1] == 3 and shape[-1] != 3:
+        remedy = "colours come last: images.transpose(0, 2, 3, 1)"
+    elif images.ndim != 4 or shape[-1] != 3:
+        remedy = "give RGB images of shape (N, H, W, 3)"
+    elif dtype.kind == "f":
+        remedy = (
+            "scale to 0..255 and convert with .astype(np.uint8), or render flux with make_rgb()"
+        )
+    elif dtype != np.uint8:
+        remedy = "convert with .astype(np.uint8)"
+    else:
+        return images
+    raise InputError(f"images have shape {shape} and dtype {dtype}; {remedy}")

@@ -1,0 +1,158 @@
+"""Images in files: JPEG, PNG and FITS, by path, folder or glob."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from gmc_astro.exceptions import GmcAstroError, InputError
+from gmc_astro.imaging import OK, ColourRecipe, ImageBatch, ImageSource
+from gmc_astro.sources.decode import SUFFIXES, decode_picture, is_fits, read_fits
+
+__all__ = ["DEFAULT_SIZE", "FileSource", "find_files"]
+
+DEFAULT_SIZE = 224
+MEASURED = ("petro_r90", "axis_ratio", "centre_shift")
+_THREADS = min(8, os.cpu_count() or 1)  # pillow and zlib release the interpreter's lock
+
+
+class FileSource(ImageSource):
+    """One image a file.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        Files; an empty one (a masked cell of a table) has a row that failed.
+    size : int, optional
+        Side of the images in pixels. Pictures are cut to their middle square.
+    framing : {"auto", "petrosian", "fixed", "none"}, optional
+        How FITS images are cut out; ``"auto"`` is ``"petrosian"``. Pictures stay as they are.
+    recipe : `~gmc_astro.imaging.ColourRecipe`, optional
+        Colours to render FITS images with, and that pictures have.
+    ids : sequence of str, optional
+        Name of each row. Default is the path below the files' common folder.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str | os.PathLike],
+        *,
+        size: int = DEFAULT_SIZE,
+        framing: str = "auto",
+        recipe: ColourRecipe | None = None,
+        ids: Sequence[str] | None = None,
+    ) -> None:
+        self.paths = [os.fspath(path) for path in paths]
+        self.size = size
+        self.framing = "petrosian" if framing == "auto" else framing
+        self._recipe = recipe
+        self._ids = _short_names(self.paths) if ids is None else np.asarray(ids, dtype=str)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Name of each row, shape (N,), dtype str."""
+        return self._ids
+
+    @property
+    def recipe(self) -> ColourRecipe | None:
+        """Colours asked for, or None."""
+        return self._recipe
+
+    def in_recipe(self, recipe: ColourRecipe) -> FileSource:
+        """Return the same files, FITS ones rendered with another recipe."""
+        if self._recipe is not None or not any(map(is_fits, self.paths)):
+            return self
+        return FileSource(
+            self.paths, size=self.size, framing=self.framing, recipe=recipe, ids=self._ids
+        )
+
+    def iter_batches(
+        self, batch_size: int = 64, *, start: int = 0, stop: int | None = None
+    ) -> Iterator[ImageBatch]:
+        """Read files in order, some at a time in parallel."""
+        stop = len(self) if stop is None else min(stop, len(self))
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for first in range(start, stop, batch_size):
+                paths = self.paths[first : min(first + batch_size, stop)]
+                yield self._batch(list(pool.map(self._read, paths)), first)
+
+    def _read(self, path: str) -> tuple[np.ndarray | None, dict[str, float], str]:
+        """Read one file: its image or None, what was measured, and its status."""
+        if not path:
+            return None, {}, "no file given"
+        try:
+            if is_fits(path):
+                image, measured, note = read_fits(
+                    path, self.size, recipe=self._recipe, framing=self.framing
+                )
+                return image, measured, f"{OK} ({note})" if note else OK
+            return decode_picture(path, self.size), {}, OK
+        except GmcAstroError as err:
+            return None, {}, f"unreadable: {str(err).removeprefix(f'{path}: ')}"
+
+    def _batch(
+        self, rows: list[tuple[np.ndarray | None, dict[str, float], str]], first: int
+    ) -> ImageBatch:
+        images = np.zeros((len(rows), self.size, self.size, 3), np.uint8)
+        columns = {}
+        for i, (image, measured, _) in enumerate(rows):
+            if image is not None:
+                images[i] = image
+            for name, value in measured.items():
+                columns.setdefault(name, np.full(len(rows), np.nan))[i] = value
+        return ImageBatch(images, np.array([status for _, _, status in rows]), first, columns)
+
+
+def find_files(pattern: str | os.PathLike) -> list[str]:
+    """Files that a path, folder or glob stands for.
+
+    Parameters
+    ----------
+    pattern : path-like
+        A file, a folder (searched through all its folders), or a glob.
+
+    Returns
+    -------
+    paths : list of str
+        Files, sorted.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If there is nothing, or no image in the folder.
+    """
+    pattern = os.fspath(pattern)
+    if os.path.isdir(pattern):
+        found = [str(p) for p in Path(pattern).rglob("*") if p.is_file() and _is_image(p.name)]
+        if not found:
+            raise InputError(f"folder {pattern} holds no file with suffix {', '.join(SUFFIXES)}")
+        return sorted(found)
+    if os.path.exists(pattern):
+        return [pattern]
+    if glob.has_magic(pattern):
+        found = sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
+        if found:
+            return found
+        raise InputError(f"no file matches {pattern!r}")
+    raise InputError(f"{pattern!r} is not a file, a folder, or a glob that matches files")
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+
+
+def _short_names(paths: Sequence[str]) -> np.ndarray:
+    """Paths below their common folder."""
+    if len(paths) == 0:
+        return np.zeros(0, dtype="U1")
+    folders = {os.path.dirname(path) for path in paths if path}
+    common = os.path.commonpath(folders) if folders and all(folders) else ""
+    return np.array([os.path.relpath(p, common) if common and p else p for p in paths])

@@ -1,0 +1,127 @@
+"""`open_images`: the one door through which every input becomes an `ImageSource`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+
+from gmc_astro.exceptions import InputError
+from gmc_astro.imaging import ColourRecipe, ImageSource, get_recipe
+from gmc_astro.sources.arrays import ArraySource
+from gmc_astro.sources.files import DEFAULT_SIZE, FileSource, find_files
+from gmc_astro.sources.hdf5 import HDF5_SUFFIXES, HDF5Source
+from gmc_astro.sources.selection import ConcatenatedSource
+from gmc_astro.sources.tables import CATALOG_SUFFIXES, file_column, read_catalog
+
+__all__ = ["open_images"]
+
+FRAMINGS = ("auto", "petrosian", "fixed", "none")
+ACCEPTED = (
+    "a (N, H, W, 3) uint8 array, paths of JPEG, PNG, FITS or HDF5 files, a folder, a glob, "
+    "a Table with a column of files, or an ImageSource"
+)
+
+
+def open_images(
+    images: Any,
+    *,
+    key: str | None = None,
+    size: int | None = None,
+    framing: str = "auto",
+    recipe: str | ColourRecipe | None = None,
+    base: str | os.PathLike | None = None,
+) -> ImageSource:
+    """Open images of any kind that is known.
+
+    Parameters
+    ----------
+    images : array_like, path-like, sequence of path-like, Table or ImageSource
+        A (N, H, W, 3) uint8 array; a file, folder or glob, or several; an HDF5 stack; a
+        table (or the path of one: CSV, ECSV, VOTable, Parquet) with a column of files.
+    key : str, optional
+        Data set of an HDF5 file, or column of a table. Default is the first usual name.
+    size : int, optional
+        Side in pixels to which files are resized, 224 if not given. Arrays and HDF5 stacks
+        keep their own.
+    framing : {"auto", "petrosian", "fixed", "none"}, optional
+        How FITS images are cut out; ``"auto"`` is ``"petrosian"``: 6.4 Petrosian radii
+        (petroR90) across, measured on the image. Pictures and arrays stay as they are.
+    recipe : str or ColourRecipe, optional
+        Colours to render FITS images with; of pictures and arrays, the colours they have.
+    base : path-like, optional
+        Folder that the names in a table are relative to. Default is the table's own folder.
+
+    Returns
+    -------
+    source : `~gmc_astro.imaging.ImageSource`
+        Rows of images. Rows that cannot be read keep their place, with a status that says why.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If the input is of no known kind, or nothing is there at all.
+    gmc_astro.exceptions.UnreadableImageError
+        If an HDF5 file cannot be opened.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro import open_images
+    >>> source = open_images(np.zeros((5, 64, 64, 3), dtype=np.uint8))
+    >>> len(source)
+    5
+    """
+    if framing not in FRAMINGS:
+        raise InputError(f"framing={framing!r} is not one of {FRAMINGS}")
+    recipe = None if recipe is None else get_recipe(recipe)
+    if isinstance(images, ImageSource):
+        return images
+    if isinstance(images, np.ndarray) and images.dtype.kind not in "UOS":
+        return ArraySource(images, recipe=recipe)
+    options = {"size": size or DEFAULT_SIZE, "framing": framing, "recipe": recipe}
+    if isinstance(images, Table):
+        return FileSource(file_column(images, key, base), **options)
+    if isinstance(images, str | os.PathLike):
+        return _open_path(os.fspath(images), key, base, options)
+    return _open_several(images, key, base, options)
+
+
+def _open_path(
+    path: str, key: str | None, base: str | os.PathLike | None, options: Mapping[str, Any]
+) -> ImageSource:
+    """A file, folder or glob."""
+    name = path.lower()
+    if name.endswith(HDF5_SUFFIXES) and "*" not in name:
+        return HDF5Source(path, key=key, size=options["size"], recipe=options["recipe"])
+    if name.endswith(CATALOG_SUFFIXES) and "*" not in name:
+        table = read_catalog(path)
+        return FileSource(file_column(table, key, base or os.path.dirname(path)), **options)
+    found = find_files(path)
+    if all(file.lower().endswith(HDF5_SUFFIXES) for file in found):
+        return _open_several(found, key, base, options)
+    return FileSource(found, **options)
+
+
+def _open_several(
+    images: Any, key: str | None, base: str | os.PathLike | None, options: Mapping[str, Any]
+) -> ImageSource:
+    """Several paths; each may stand for many files, or be a stack of its own."""
+    try:
+        paths = [os.fspath(path) for path in images]
+    except TypeError:
+        kind = type(images).__name__
+        raise InputError(f"images of type {kind} cannot be opened; give {ACCEPTED}") from None
+    if not paths:
+        raise InputError(f"no images given; give {ACCEPTED}")
+    if any(path.lower().endswith((*HDF5_SUFFIXES, *CATALOG_SUFFIXES)) for path in paths):
+        return ConcatenatedSource([_open_path(path, key, base, options) for path in paths])
+    many = [p for path in paths for p in (find_files(path) if _stands_for_many(path) else [path])]
+    return FileSource(many, **options)
+
+
+def _stands_for_many(path: str) -> bool:
+    return os.path.isdir(path) or ("*" in path and not os.path.exists(path))

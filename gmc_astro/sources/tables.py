@@ -1,0 +1,78 @@
+"""Tables with a column of files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+from gmc_astro.exceptions import InputError
+
+__all__ = ["CATALOG_SUFFIXES", "file_column", "read_catalog"]
+
+FILE_COLUMNS = ("file", "filename", "file_name", "file_loc", "path", "image")
+CATALOG_SUFFIXES = (".csv", ".ecsv", ".vot", ".xml", ".parquet", ".txt")
+
+
+def read_catalog(path: str | os.PathLike) -> Table:
+    """Read a table; columns of a CSV file stay words unless all of them are numbers.
+
+    Parameters
+    ----------
+    path : path-like
+        CSV, ECSV, VOTable, Parquet or FITS table.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        The table.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If it is not a file or not a table that astropy can read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path} is not a file")
+    try:
+        return Table.read(path, format="ascii.csv" if path.suffix == ".csv" else None)
+    except Exception as err:  # each of astropy's readers raises its own kinds
+        raise InputError(f"{path} cannot be read as a table: {str(err).splitlines()[0]}") from err
+
+
+def file_column(table: Table, key: str | None, base: str | os.PathLike | None) -> list[str]:
+    """Files that a table names.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table.
+    key : str or None
+        Column. None: the first of the usual names.
+    base : path-like or None
+        Folder that relative names start from.
+
+    Returns
+    -------
+    paths : list of str
+        One a row; empty where the cell is masked or empty.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If there is no such column.
+    """
+    if key is None:
+        key = next((name for name in FILE_COLUMNS if name in table.colnames), None)
+    if key is None or key not in table.colnames:
+        raise InputError(
+            f"the table has no column {key or ' or '.join(FILE_COLUMNS)}; its columns are "
+            f"{table.colnames}: name the one with the files with key="
+        )
+    column = table[key]
+    names = column.filled("") if hasattr(column, "filled") else column
+    folder = os.fspath(base) if base is not None else ""
+    return [os.path.join(folder, n) if n else "" for n in np.asarray(names, dtype=str).tolist()]
