@@ -1,5 +1,6 @@
 """Imaging: FITS to bands, bands to RGB by recipe, and the size and shape of a galaxy."""
 
+from gmc_astro.imaging.detect import cut_out, find_galaxies
 from gmc_astro.imaging.fits import Bands, read_bands
 from gmc_astro.imaging.framing import (
     SPAN,
@@ -40,6 +41,8 @@ __all__ = [
     "ImageBatch",
     "ImageSource",
     "crop_square",
+    "cut_out",
+    "find_galaxies",
     "frame_galaxy",
     "get_recipe",
     "grey",

@@ -48,7 +48,9 @@ def crop_square(
     from scipy.ndimage import affine_transform, gaussian_filter1d
 
     step = width / size
-    planes = np.nan_to_num(np.asarray(planes, np.float32), nan=0.0)
+    planes, (left, bottom) = _window(planes, centre, width + 6 * step + 4)
+    centre = centre[0] - left, centre[1] - bottom
+    planes = np.nan_to_num(planes, nan=0.0)
     if step > 1:  # average over what a new pixel covers, else stars are lost between samples
         for axis in (-1, -2):
             planes = gaussian_filter1d(planes, 0.5 * np.sqrt(step**2 - 1), axis=axis)
@@ -59,6 +61,18 @@ def crop_square(
             for plane in planes
         ]
     )
+
+
+def _window(
+    planes: np.ndarray, centre: tuple[float, float], width: float
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """The part of the planes that a square touches (at least one pixel), and where it begins."""
+    slices = []
+    for c, n in zip((centre[1], centre[0]), planes.shape[-2:], strict=True):
+        start = int(np.clip(np.floor(c - width / 2), 0, n - 1))
+        slices.append(slice(start, int(np.clip(np.ceil(c + width / 2) + 1, start + 1, n))))
+    part = np.asarray(planes[..., slices[0], slices[1]], np.float32)
+    return part, (slices[1].start, slices[0].start)
 
 
 def frame_galaxy(

@@ -1,0 +1,64 @@
+import json
+
+import pytest
+
+from gmc_astro.exceptions import InputError
+from gmc_astro.morphology import (
+    GALAXY10_DECALS,
+    GALAXY_MNIST,
+    GZ2_FIVE_CLASS,
+    ClassScheme,
+    prompts_for,
+)
+
+
+def test_shipped_schemes_have_their_classes_in_order():
+    assert len(GALAXY10_DECALS.names) == 10
+    assert GALAXY10_DECALS.names[3] == "in_between_round_smooth"
+    assert GALAXY_MNIST.names == ("smooth_round", "smooth_cigar", "edge_on_disk", "unbarred_spiral")
+    assert len(GZ2_FIVE_CLASS.names) == 5
+
+
+def test_from_names_prompts_scheme_or_its_name():
+    assert ClassScheme.from_any(["a", "b"]).names == ("a", "b")
+    assert ClassScheme.from_any({"a": "one", "b": ["two", "three"]}).classes["a"] == ("one",)
+    assert ClassScheme.from_any(GALAXY_MNIST) is GALAXY_MNIST
+    assert ClassScheme.from_any("galaxy_mnist") is GALAXY_MNIST
+
+
+def test_survives_json():
+    again = ClassScheme.from_dict(json.loads(json.dumps(GALAXY_MNIST.to_dict())))
+    assert again.classes == GALAXY_MNIST.classes
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (["one"], "fewer than two"),
+        (["a", "a"], "name a class twice"),
+        ({"a": [], "b": ["x"]}, "class 'a' needs one or more prompts"),
+        ("nonsense", "is not one of GZ2_FIVE_CLASS"),
+        (5, "give names"),
+    ],
+)
+def test_bad_classes(classes, message):
+    with pytest.raises(InputError, match=message):
+        ClassScheme.from_any(classes)
+
+
+def test_handedness_is_noticed():
+    assert ClassScheme.from_any(["clockwise spiral", "anticlockwise spiral"]).mentions_handedness
+    assert not GALAXY10_DECALS.mentions_handedness
+
+
+@pytest.mark.parametrize(
+    ("name", "prompt"),
+    [
+        ("ring", "a ring galaxy"),
+        ("edge_on_disk", "an edge on disk galaxy"),
+        ("merger", "a merger"),
+        ("a barred galaxy", "a barred galaxy"),
+    ],
+)
+def test_prompts_for_bare_names(name, prompt):
+    assert prompts_for(name)[0] == prompt

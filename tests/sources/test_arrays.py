@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from gmc_astro.exceptions import InputError
+from gmc_astro.imaging import GZ_DECALS
+from gmc_astro.sources import ArraySource, ConcatenatedSource, open_images
+
+
+def test_batches_are_in_order():
+    images = np.arange(7 * 12, dtype=np.uint8).reshape(7, 2, 2, 3)
+    batches = list(open_images(images).iter_batches(3, start=1, stop=6))
+    assert [batch.start for batch in batches] == [1, 4]
+    np.testing.assert_array_equal(np.concatenate([b.images for b in batches]), images[1:6])
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "remedy"),
+    [
+        ((8, 8, 3), np.uint8, r"images\[np.newaxis\]"),
+        ((2, 3, 8, 8), np.uint8, "transpose"),
+        ((2, 8, 8, 3), float, r"make_rgb"),
+        ((2, 8, 8, 3), np.int32, "astype"),
+        ((2, 8, 8), np.uint8, r"\(N, H, W, 3\)"),
+    ],
+)
+def test_wrong_arrays_are_told_the_remedy(shape, dtype, remedy):
+    with pytest.raises(InputError, match=remedy):
+        open_images(np.zeros(shape, dtype))
+
+
+def test_colours_can_be_stated():
+    images = np.zeros((1, 4, 4, 3), np.uint8)
+    assert open_images(images).recipe is None
+    assert open_images(images, recipe="GZ_DECALS").recipe is GZ_DECALS
+
+
+def test_labels_must_match():
+    with pytest.raises(InputError, match="3 labels for 2 images"):
+        ArraySource(np.zeros((2, 4, 4, 3), np.uint8), labels=[1, 2, 3])
+
+
+def test_concatenation():
+    parts = [np.full((n, 2, 2, 3), n, np.uint8) for n in (3, 4)]
+    source = ConcatenatedSource([ArraySource(p, labels=p[:, 0, 0, 0]) for p in parts])
+    assert len(source) == 7
+    batches = list(source.iter_batches(10, start=2))
+    assert [(b.start, len(b)) for b in batches] == [(2, 1), (3, 4)]
+    assert source.labels.tolist() == [3] * 3 + [4] * 4
+
+
+def test_an_open_source_passes_through():
+    source = ArraySource(np.zeros((1, 4, 4, 3), np.uint8))
+    assert open_images(source) is source

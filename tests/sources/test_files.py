@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+from astropy.table import MaskedColumn, Table
+from PIL import Image
+
+from gmc_astro.exceptions import InputError
+from gmc_astro.imaging import GZ_DECALS, LEGACY_DR9, SDSS_LUPTON
+from gmc_astro.sources import open_images
+
+
+@pytest.fixture
+def folder(tmp_path, cube):
+    """A folder like people have: pictures of several kinds, FITS, broken files, other files."""
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 255, (60, 80, 3), dtype=np.uint8))
+    picture.save(tmp_path / "a.jpg")
+    (tmp_path / "deep").mkdir()
+    picture.convert("L").save(tmp_path / "deep" / "b.png")
+    (tmp_path / "c_empty.jpg").write_bytes(b"")
+    (tmp_path / "d_cut.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:600])
+    (tmp_path / "e_text.png").write_text("no such layer")
+    (tmp_path / "notes.txt").write_text("not an image")
+    return tmp_path
+
+
+def test_a_folder_has_one_row_a_file_and_says_why_a_row_failed(folder):
+    source = open_images(folder, size=32)
+    batch = source.read()
+    names = ["a.jpg", "c_empty.jpg", "cube.fits", "d_cut.jpg", "deep/b.png", "e_text.png"]
+    assert source.ids.tolist() == names
+    status = dict(zip(names, batch.status, strict=True))
+    assert status["a.jpg"] == status["cube.fits"] == status["deep/b.png"] == "ok"
+    assert status["c_empty.jpg"] == "unreadable: the file is empty"
+    assert "runcated" in status["d_cut.jpg"]
+    assert status["e_text.png"] == "unreadable: not a JPEG or PNG picture"
+    assert batch.images.shape == (6, 32, 32, 3)
+    assert not batch.images[~batch.ok].any()
+    assert batch.images[batch.ok].any(axis=(1, 2, 3)).all()
+    assert np.isfinite(batch.columns["petro_r90"]).tolist() == [n == "cube.fits" for n in names]
+
+
+def test_real_files(data_folder):
+    source = open_images(data_folder / "fits")
+    batch = source.read()
+    failed = source.ids[~batch.ok].tolist()
+    assert failed == ["decals_truncated.fits"]
+    assert "truncated" in batch.status[~batch.ok][0]
+
+
+def test_paths_globs_and_lists(folder):
+    assert len(open_images(str(folder / "a.jpg"))) == 1
+    assert len(open_images(str(folder / "*.jpg"))) == 3
+    assert len(open_images([folder / "a.jpg", folder / "deep"])) == 2
+
+
+def test_missing_files_of_a_list_keep_their_place(folder):
+    batch = open_images([folder / "none.jpg", folder / "a.jpg"], size=16).read()
+    assert batch.status.tolist() == ["unreadable: no such file", "ok"]
+
+
+def test_table_with_a_masked_file(folder):
+    names = MaskedColumn(["a.jpg", "x", "deep/b.png"], mask=[False, True, False])
+    batch = open_images(Table({"file": names}), base=folder, size=16).read()
+    assert batch.status.tolist() == ["ok", "no file given", "ok"]
+
+
+def test_table_on_disk_knows_its_folder(folder):
+    Table({"path": ["a.jpg", "deep/b.png"]}).write(folder / "list.csv")
+    assert open_images(folder / "list.csv", size=16).read().ok.all()
+
+
+def test_table_without_files():
+    with pytest.raises(InputError, match=r"no column file or filename.*its columns are \['ra'\]"):
+        open_images(Table({"ra": [1.0]}))
+    with pytest.raises(InputError, match="no column picture"):
+        open_images(Table({"file": ["a"]}), key="picture")
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "I;16", "CMYK", "1"])
+def test_every_mode_becomes_rgb(tmp_path, mode):
+    grey = np.linspace(0, 255, 40 * 40).reshape(40, 40)
+    if mode == "I;16":
+        Image.fromarray((grey * 257).astype(np.uint16)).save(tmp_path / "a.png")
+    else:
+        suffix = "jpg" if mode == "CMYK" else "png"
+        Image.fromarray(grey.astype(np.uint8)).convert(mode).save(tmp_path / f"a.{suffix}")
+    image = open_images(tmp_path, size=20).read().images[0]
+    assert image[-1].mean() > image[0].mean() + 150
+
+
+def test_wide_pictures_are_cut_to_the_middle(tmp_path):
+    wide = np.zeros((20, 60, 3), np.uint8)
+    wide[:, 20:40] = 200
+    Image.fromarray(wide).save(tmp_path / "a.png")
+    assert open_images(tmp_path, size=20).read().images.min() > 190
+
+
+def test_fits_is_rendered_in_the_colours_asked_for(cube):
+    own, viewer = open_images(cube, size=32), open_images(cube, recipe=LEGACY_DR9, size=32)
+    assert own.recipe is None
+    assert viewer.recipe is LEGACY_DR9
+    asked = own.in_recipe(GZ_DECALS)
+    np.testing.assert_array_equal(asked.read().images, own.read().images)
+    assert (asked.read().images != viewer.read().images).any()
+
+
+def test_colours_that_the_bands_cannot_make_are_told(cube):
+    status = open_images(cube, size=32).in_recipe(SDSS_LUPTON).read().status[0]
+    assert status == "ok (colours of GZ_DECALS: no SDSS_LUPTON from g, r, z)"
+
+
+def test_framing_none_keeps_the_field(cube):
+    framed, whole = open_images(cube, size=32), open_images(cube, framing="none", size=32)
+    assert framed.read().images.mean() > whole.read().images.mean()
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ("nowhere/*.jpg", "no file matches"),
+        ("nowhere", "not a file, a folder, or a glob"),
+        ([], "no images given"),
+        (7, "images of type int cannot be opened"),
+        (None, "images of type NoneType"),
+    ],
+)
+def test_nothing_there(images, message):
+    with pytest.raises(InputError, match=message):
+        open_images(images)
+
+
+def test_folder_without_images(tmp_path):
+    with pytest.raises(InputError, match=r"holds no file with suffix \.jpg"):
+        open_images(tmp_path)
+
+
+def test_unknown_framing(cube):
+    with pytest.raises(InputError, match="framing='tight'"):
+        open_images(cube, framing="tight")

@@ -1,0 +1,141 @@
+import io
+import pickle
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from gmc_astro.exceptions import InputError, UnreadableImageError
+from gmc_astro.imaging import LEGACY_DR9
+from gmc_astro.sources import open_images
+
+
+@pytest.fixture(scope="module")
+def stack():
+    return np.random.default_rng(0).integers(0, 255, (50, 16, 16, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def galaxy10(tmp_path, stack):
+    path = tmp_path / "Galaxy10.h5"
+    with h5py.File(path, "w") as file:
+        file["images"] = stack
+        file["ans"] = np.arange(50) % 10
+        file["ra"], file["dec"] = np.arange(50.0), np.arange(50.0) / 2
+        file["pxscale"] = np.full(50, 0.262)
+    return path
+
+
+def test_galaxy10_layout(galaxy10, stack):
+    source = open_images(galaxy10)
+    assert source.labels[:3].tolist() == [0, 1, 2]
+    assert source.coords[2].dec.deg == 1
+    assert source.recipe is LEGACY_DR9
+    np.testing.assert_array_equal(source.read().images, stack)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"chunks": (1, 16, 16, 3)}, {"chunks": (7, 16, 16, 3), "compression": "gzip"}],
+    ids=["contiguous", "chunk 1", "chunk 7"],
+)
+@pytest.mark.parametrize("batch_size", [1, 5, 16, 100])
+def test_every_chunking_gives_the_same_rows(tmp_path, stack, options, batch_size):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("images", data=stack, **options)
+    batches = list(open_images(tmp_path / "a.h5").iter_batches(batch_size, start=3, stop=41))
+    assert [len(b) for b in batches[:-1]] == [batch_size] * (len(batches) - 1)
+    assert [b.start for b in batches] == list(range(3, 41, batch_size))
+    np.testing.assert_array_equal(np.concatenate([b.images for b in batches]), stack[3:41])
+
+
+def test_colours_first(tmp_path, stack):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["image_array"] = stack.transpose(0, 3, 1, 2)
+        file["object_id"] = np.arange(50)
+    source = open_images(tmp_path / "a.h5")
+    np.testing.assert_array_equal(source.read().images, stack)
+    assert source.ids[7] == "7"
+
+
+def test_numbered_groups(tmp_path, stack):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for i in range(5):
+            file[f"{i}/images"] = stack[10 * i : 10 * i + 10]
+    np.testing.assert_array_equal(open_images(tmp_path / "a.h5").read().images, stack)
+
+
+def test_several_files(tmp_path, stack):
+    for i in range(2):
+        with h5py.File(tmp_path / f"{i}.h5", "w") as file:
+            file["images"] = stack[25 * i : 25 * i + 25]
+    source = open_images(str(tmp_path / "*.h5"))
+    images = np.concatenate([batch.images for batch in source.iter_batches(10)])
+    np.testing.assert_array_equal(images, stack)
+
+
+def test_jpeg_bytes_and_one_that_is_broken(tmp_path, stack):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        rows = file.create_dataset("images", (3,), h5py.vlen_dtype(np.uint8))
+        for i in range(2):
+            buffer = io.BytesIO()
+            Image.fromarray(stack[i]).save(buffer, "JPEG", quality=100, subsampling=0)
+            rows[i] = np.frombuffer(buffer.getvalue(), np.uint8)
+        rows[2] = np.arange(9, dtype=np.uint8)
+        file["filenames"] = np.array(["x", "y", "z"], dtype="S")
+    source = open_images(tmp_path / "a.h5", size=16)
+    batch = source.read()
+    assert source.ids.tolist() == ["x", "y", "z"]
+    assert batch.status.tolist()[1:] == ["ok", "unreadable: not a JPEG or PNG picture"]
+    assert np.abs(batch.images[0].astype(int) - stack[0]).mean() < 8
+
+
+def test_a_corrupt_chunk_harms_only_its_rows(tmp_path, stack):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("images", data=stack, chunks=(10, 16, 16, 3), compression="gzip")
+        chunk = data.id.get_chunk_info(2)
+    content = bytearray(path.read_bytes())
+    content[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"\xff" * chunk.size
+    path.write_bytes(content)
+    batch = open_images(path).read()
+    assert (~batch.ok).nonzero()[0].tolist() == list(range(20, 30))
+    assert batch.status[25].startswith("unreadable: ")
+    np.testing.assert_array_equal(batch.images[batch.ok], np.delete(stack, range(20, 30), axis=0))
+
+
+def test_truncated_file(galaxy10):
+    content = galaxy10.read_bytes()
+    galaxy10.write_bytes(content[: len(content) // 2])
+    with pytest.raises(UnreadableImageError, match="not an HDF5 file, or cut off"):
+        open_images(galaxy10)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(UnreadableImageError, match="no such file"):
+        open_images(tmp_path / "a.h5")
+
+
+def test_unknown_key(galaxy10):
+    with pytest.raises(InputError, match="no data set 'pictures'; it has"):
+        open_images(galaxy10, key="pictures")
+
+
+def test_no_images(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["spectra"] = np.zeros((3, 5))
+    with pytest.raises(InputError, match=r"no images under images.*it has \['spectra'\]"):
+        open_images(tmp_path / "a.h5")
+
+
+def test_flux_is_not_rgb(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = np.zeros((3, 5, 8, 8), np.float32)
+    with pytest.raises(InputError, match=r"shape \(3, 5, 8, 8\).*make_rgb"):
+        open_images(tmp_path / "a.h5")
+
+
+def test_can_be_pickled(galaxy10, stack):
+    source = pickle.loads(pickle.dumps(open_images(galaxy10)))
+    np.testing.assert_array_equal(source.read().images, stack)
