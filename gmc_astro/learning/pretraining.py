@@ -57,8 +57,8 @@ class PretrainSettings:
     final_rate : float, optional
         Last learning rate, as a share of ``learning_rate``.
     ema : float, optional
-        Decay of the exponential moving average of the weights, which becomes the result.
-        0 takes the last weights instead.
+        Decay of the exponential moving average of the weights, which becomes the result;
+        less during the first steps. 0 takes the last weights instead.
     augmentation : `~gmc_astro.learning.augment.Augmentation`, optional
         How images are changed.
     seed : int, optional
@@ -163,7 +163,7 @@ class _Run:
             fused=encoder.device.type in ("cpu", "cuda"),
         )
         self.average = AveragedModel(
-            self.network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema), use_buffers=True
+            self.network, multi_avg_fn=_averaging(settings.ema), use_buffers=True
         )
 
     def one_epoch(
@@ -258,6 +258,16 @@ class _Run:
         if self.settings.ema:
             self.network.load_state_dict(self.average.module.state_dict())
         self.network.eval()
+
+
+def _averaging(ema: float) -> Callable[[Any, Any, Any], None]:
+    """Moving average whose window grows with the steps taken, so that short runs have one too."""
+
+    def update(averages: Any, values: Any, steps: Any) -> None:
+        taken = int(steps)
+        get_ema_multi_avg_fn(min(ema, (1 + taken) / (10 + taken)))(averages, values, steps)
+
+    return update
 
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

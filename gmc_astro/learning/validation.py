@@ -9,6 +9,7 @@ from gmc_astro.imaging import ImageSource
 from gmc_astro.learning.embedding import embed_source, text_embeddings
 from gmc_astro.models import Encoder
 from gmc_astro.morphology import PHRASES, ClassScheme, VoteTable
+from gmc_astro.morphology.phrases import subject_for
 
 __all__ = ["validate_questions"]
 
@@ -44,9 +45,13 @@ def validate_questions(encoder: Encoder, source: ImageSource, votes: VoteTable) 
         if len(answers) < 2:
             continue
         names = [question.answers[k].name for k in answers]
-        prompts = ClassScheme(question.name, {n: PHRASES[question.name, n] for n in names})
+        prompts = ClassScheme(question.name, {n: _prompts(question.name, n) for n in names})
         rows = np.isin(truth, answers)
         similarity = embedded.embeddings[rows] @ text_embeddings(encoder, prompts).T
         found = np.array(answers)[similarity.argmax(axis=1)]
         accuracy[question.name] = round(float(balanced_accuracy_score(truth[rows], found)), 4)
     return accuracy
+
+
+def _prompts(question: str, answer: str) -> tuple[str, ...]:
+    return tuple(subject_for(phrase) + phrase for phrase in PHRASES[question, answer])

@@ -14,7 +14,14 @@ from functools import cached_property
 import numpy as np
 
 from gmc_astro.exceptions import InputError
-from gmc_astro.morphology.phrases import CERTAIN, LIKELY, OPENINGS, PHRASES, UNKNOWN_GALAXY
+from gmc_astro.morphology.phrases import (
+    CERTAIN,
+    LIKELY,
+    OPENINGS,
+    PHRASES,
+    UNKNOWN_GALAXY,
+    subject_for,
+)
 from gmc_astro.morphology.trees import LABEL_TREE, DecisionTree
 from gmc_astro.morphology.votes import VoteTable
 
@@ -142,8 +149,7 @@ class CaptionWriter:
             kept = [facts[0], *kept]
         phrases = [dice.choose(PHRASES[pair]) for pair, _ in kept]
         words = [dice.choose(CERTAIN if value >= _CLEAR else LIKELY) for _, value in kept]
-        if not phrases[0].startswith(("a ", "an ", "two ")):
-            opening += f"{UNKNOWN_GALAXY[0]}, "
+        opening += subject_for(phrases[0])
         return opening + ", ".join(map("".join, zip(words, phrases, strict=True)))
 
     def _read(self, clause: str) -> Iterator[tuple[str, str]]:

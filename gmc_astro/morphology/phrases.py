@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CERTAIN", "LIKELY", "OPENINGS", "PHRASES", "UNKNOWN_GALAXY"]
+__all__ = ["CERTAIN", "LIKELY", "OPENINGS", "PHRASES", "UNKNOWN_GALAXY", "subject_for"]
 
 #: What a caption may begin with.
 OPENINGS = ("", "", "", "image of ", "this is ", "picture showing ")
@@ -145,3 +145,8 @@ PHRASES: dict[tuple[str, str], tuple[str, ...]] = {
         "with a measured elongated outline",
     ),
 }
+
+
+def subject_for(phrase: str) -> str:
+    """Name the galaxy where a phrase that opens a sentence does not."""
+    return "" if phrase.startswith(("a ", "an ", "two ")) else f"{UNKNOWN_GALAXY[0]}, "
