@@ -91,18 +91,24 @@ def cube(tmp_path):
 
 
 @pytest.fixture(scope="session")
+def make_tiny_encoder():
+    """The function that builds the tiny model, the same each time."""
+    return build_tiny_encoder
+
+
+@pytest.fixture(scope="session")
 def tiny_encoder():
     """A random model small enough to train in a test; do not change its weights."""
-    return make_tiny_encoder()
+    return build_tiny_encoder()
 
 
 @pytest.fixture
 def fresh_encoder():
     """The tiny model, to be trained."""
-    return make_tiny_encoder()
+    return build_tiny_encoder()
 
 
-def make_tiny_encoder():
+def build_tiny_encoder():
     """Build the tiny model, the same each time."""
     import torch
 

@@ -52,7 +52,7 @@ def encode_labels(
         )
     if values.dtype.kind in "iu":
         return _from_integers(values, missing, names)
-    values = np.array(["" if v is None else str(v) for v in values.tolist()])
+    values = np.array([_text(value) for value in values.tolist()])
     missing |= values == ""
     if names is None:
         names = tuple(np.unique(values[~missing]).tolist())
@@ -62,6 +62,13 @@ def encode_labels(
     order = {name: k for k, name in enumerate(names)}
     targets = [-1 if m else order[v] for v, m in zip(values.tolist(), missing, strict=True)]
     return np.array(targets, dtype=int), tuple(names)
+
+
+def _text(value: object) -> str:
+    """Text of a label; HDF5 and FITS keep it as bytes."""
+    if isinstance(value, bytes):
+        return value.decode()
+    return "" if value is None else str(value)
 
 
 def _from_integers(

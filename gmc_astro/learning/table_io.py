@@ -6,7 +6,8 @@ import json
 import os
 from pathlib import Path
 
-from astropy.table import QTable
+import numpy as np
+from astropy.table import Column, MaskedColumn, QTable
 
 from gmc_astro.exceptions import InputError
 
@@ -113,6 +114,17 @@ def read_table(path: str | os.PathLike) -> QTable:
     name, options = TABLE_FORMATS[path.suffix]
     options = {k: v for k, v in options.items() if k == "path"}
     table = QTable.read(path, format=name, **options)
+    for column in list(table.columns.values()):
+        if isinstance(column, Column) and column.dtype.kind == "S":
+            table[column.info.name] = _decode(column)
     if _FITS_META in table.meta:
         table.meta = json.loads(table.meta[_FITS_META])
     return table
+
+
+def _decode(column: Column) -> Column:
+    """Text of a column that FITS or HDF5 kept as bytes."""
+    text = np.char.decode(np.ma.getdata(column), "utf-8")
+    if isinstance(column, MaskedColumn):
+        return MaskedColumn(text, mask=column.mask)
+    return Column(text)

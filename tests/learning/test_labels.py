@@ -1,0 +1,64 @@
+"""Labels as users have them."""
+
+import numpy as np
+import pytest
+from astropy.table import Column, MaskedColumn
+
+from gmc_astro.exceptions import InputError
+from gmc_astro.learning import encode_labels
+
+NAMES = ("smooth", "spiral")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["spiral", "smooth", "spiral"],
+        np.array(["spiral", "smooth", "spiral"]),
+        np.array(["spiral", "smooth", "spiral"], dtype=object),
+        np.array([b"spiral", b"smooth", b"spiral"]),
+        Column(["spiral", "smooth", "spiral"]),
+        [1, 0, 1],
+        np.array([1, 0, 1], np.uint8),
+        MaskedColumn([1, 0, 1]),
+    ],
+    ids=["list", "str", "object", "bytes", "Column", "int", "uint8", "MaskedColumn"],
+)
+def test_kinds(labels):
+    targets, names = encode_labels(labels, NAMES)
+    assert targets.tolist() == [1, 0, 1]
+    assert names == NAMES
+
+
+def test_names_default_to_what_occurs():
+    assert encode_labels(["b", "a", "b"]) [1] == ("a", "b")
+    assert encode_labels([2, 0])[1] == ("0", "1", "2")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["smooth", "", "spiral"],
+        ["smooth", None, "spiral"],
+        MaskedColumn(["smooth", "spiral", "spiral"], mask=[False, True, False]),
+        MaskedColumn([0, 5, 1], mask=[False, True, False]),
+    ],
+    ids=["empty", "None", "masked str", "masked int"],
+)
+def test_rows_without_label(labels):
+    assert encode_labels(labels, NAMES)[0].tolist() == [0, -1, 1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        (["smooth", "bar"], r"labels \['bar'\] are not among the classes"),
+        ([0, 2], "label 2 of row 1 is not between 0 and 1"),
+        ([0, -1], "label -1 of row 1"),
+        ([0.5, 1.0], "dtype float64; give one class name or integer a row"),
+        ([[0, 1]], r"shape \(1, 2\)"),
+    ],
+)
+def test_bad_labels_are_named(labels, says):
+    with pytest.raises(InputError, match=says):
+        encode_labels(labels, NAMES)

@@ -1,0 +1,182 @@
+"""Contrastive pretraining of a tiny model, for real."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from astropy.table import Table
+
+from gmc_astro import open_images
+from gmc_astro.exceptions import InputError
+from gmc_astro.learning import PretrainSettings, as_captions, pretrain, validate_questions
+from gmc_astro.learning.captions import FixedCaptions, VoteCaptions
+from gmc_astro.morphology import VoteTable
+
+SETTINGS = PretrainSettings(epochs=3, batch_size=8, learning_rate=3e-3, ema=0.5)
+
+
+@pytest.fixture
+def captions(labels):
+    return FixedCaptions([f"a galaxy, measured {label} in outline" for label in labels])
+
+
+@pytest.fixture
+def votes(labels):
+    table = Table({"id": np.arange(40).astype(str), "label": ["elliptical", "edge_on"] * 20})
+    ratio = np.where(labels == "round", 0.95, 0.25)
+    return VoteTable.read(table).with_outline(ratio)
+
+
+def weights(encoder):
+    return {k: v.clone() for k, v in encoder.network.state_dict().items()}
+
+
+def same(a, b):
+    return all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_words_and_images_meet(fresh_encoder, pictures, labels, captions):
+    source = open_images(pictures)
+    log = pretrain(
+        fresh_encoder, source, captions, settings=replace(SETTINGS, epochs=25), progress=False
+    )
+    assert log[-1]["loss"] < 0.5 * log[0]["loss"]
+    texts = [f"a galaxy, measured {label} in outline" for label in ("round", "elongated")]
+    similarity = fresh_encoder.encode_images(pictures) @ fresh_encoder.encode_texts(texts).T
+    found = np.array(["round", "elongated"])[similarity.argmax(axis=1)]
+    assert (found == labels).mean() > 0.9
+
+
+def test_same_seed_same_weights(make_tiny_encoder, pictures, captions):
+    results = []
+    for seed in (0, 0, 1):
+        encoder = make_tiny_encoder()
+        settings = replace(SETTINGS, epochs=1, seed=seed)
+        pretrain(encoder, open_images(pictures), captions, settings=settings, progress=False)
+        results.append(weights(encoder))
+    assert same(results[0], results[1])
+    assert not same(results[0], results[2])
+
+
+def test_an_interrupted_run_ends_as_an_undisturbed_one(make_tiny_encoder, pictures, captions, tmp_path):
+    whole = make_tiny_encoder()
+    whole_log = pretrain(whole, open_images(pictures), captions, settings=SETTINGS, progress=False)
+
+    class Killed(Exception):
+        pass
+
+    def kill_in_the_second_epoch(encoder, seen=[]):  # noqa: B006 - counts its calls
+        seen.append(1)
+        if len(seen) == 2:
+            raise Killed
+        return {}
+
+    options = {"settings": SETTINGS, "folder": tmp_path / "run", "progress": False}
+    with pytest.raises(Killed):
+        pretrain(
+            make_tiny_encoder(),
+            open_images(pictures),
+            captions,
+            validation=kill_in_the_second_epoch,
+            **options,
+        )
+    resumed = make_tiny_encoder()
+    log = pretrain(resumed, open_images(pictures), captions, **options)
+    assert same(weights(resumed), weights(whole))
+    assert [entry["loss"] for entry in log] == [entry["loss"] for entry in whole_log]
+
+
+def test_folder_holds_state_and_log(fresh_encoder, pictures, captions, tmp_path):
+    log = pretrain(
+        fresh_encoder,
+        open_images(pictures),
+        captions,
+        settings=SETTINGS,
+        folder=tmp_path,
+        progress=False,
+    )
+    lines = [json.loads(line) for line in (tmp_path / "training_log.jsonl").read_text().splitlines()]
+    assert lines[0]["settings"]["batch_size"] == 8
+    assert lines[1:] == log
+    assert [entry["epoch"] for entry in log] == [1, 2, 3]
+    state = torch.load(tmp_path / "training_state.pt", weights_only=True)
+    assert set(state) == {"settings", "log", "network", "average", "optimiser"}
+
+
+def test_another_run_in_the_folder_is_not_continued(fresh_encoder, pictures, captions, tmp_path):
+    options = {"folder": tmp_path, "progress": False}
+    source = open_images(pictures)
+    pretrain(fresh_encoder, source, captions, settings=replace(SETTINGS, epochs=1), **options)
+    other = replace(SETTINGS, epochs=1, learning_rate=1e-4)
+    with pytest.raises(InputError, match=r"other settings \(learning_rate\).*resume=False"):
+        pretrain(fresh_encoder, source, captions, settings=other, **options)
+    log = pretrain(fresh_encoder, source, captions, settings=other, resume=False, **options)
+    assert len(log) == 1
+
+
+def test_averaged_weights_are_the_result(make_tiny_encoder, pictures, captions):
+    results = {}
+    for ema in (0, 0.9):
+        encoder = make_tiny_encoder()
+        settings = replace(SETTINGS, ema=ema)
+        pretrain(encoder, open_images(pictures), captions, settings=settings, progress=False)
+        results[ema] = weights(encoder)
+    assert not same(results[0], results[0.9])
+
+
+def test_votes_become_captions(fresh_encoder, pictures, votes):
+    seen = []
+
+    def watch(encoder):
+        seen.append(encoder.network.training)
+        return validate_questions(encoder, open_images(pictures), votes)
+
+    log = pretrain(
+        fresh_encoder,
+        open_images(pictures),
+        as_captions(votes, 40),
+        settings=SETTINGS,
+        progress=False,
+        validation=watch,
+    )
+    assert {"smooth_or_features", "outline"} <= set(log[-1])
+    assert 0 <= log[-1]["outline"] <= 1
+
+
+def test_handedness_is_silent_where_the_image_is_mirrored():
+    votes = VoteTable.read(Table({"id": np.arange(60).astype(str), "label": ["spiral_clockwise"] * 60}))
+    captions = VoteCaptions(votes)
+    rows = np.arange(60)
+    for mirrored in (False, True):
+        texts = captions.write(rows, epoch=0, seed=0, flipped=np.full(60, mirrored))
+        assert any("clockwise" in text for text in texts) is not mirrored
+
+
+def test_relation_of_votes_and_of_fixed_captions(votes):
+    relation = VoteCaptions(votes).relation(
+        np.array([0, 1]), ["a smooth galaxy", "an edge-on galaxy", "a galaxy"]
+    )
+    assert relation.tolist() == [[1, -1, 0], [-1, 1, 0]]
+    fixed = FixedCaptions(["a", "b", "a"])
+    assert fixed.relation(np.array([0, 1, 2]), ["a", "b"]).tolist() == [[1, -1], [-1, 1], [1, -1]]
+
+
+def test_numbers_must_agree(fresh_encoder, pictures, captions):
+    with pytest.raises(InputError, match="40 captions for 39 images"):
+        pretrain(fresh_encoder, open_images(pictures[:39]), captions, settings=SETTINGS)
+    with pytest.raises(InputError, match="2 rows of votes or captions for 3 images"):
+        as_captions(["a", "b"], 3)
+
+
+def test_a_missing_caption_is_named():
+    with pytest.raises(InputError, match="caption of row 1 is None"):
+        FixedCaptions(["a", None])
+
+
+def test_no_image_at_all(fresh_encoder, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no")
+    source = open_images(tmp_path, size=32)
+    with pytest.raises(InputError, match="no row of the source has an image"):
+        pretrain(fresh_encoder, source, FixedCaptions(["x"]), settings=SETTINGS, progress=False)

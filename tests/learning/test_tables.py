@@ -1,0 +1,90 @@
+"""The table of predictions, and its way through files."""
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.table import QTable
+
+from gmc_astro.exceptions import InputError
+from gmc_astro.learning import predictions_table, read_table, write_table
+from gmc_astro.learning.table_io import TABLE_FORMATS
+
+P = np.array([[0.9, 0.1], [np.nan, np.nan], [0.2, 0.8]])
+
+
+@pytest.fixture
+def table():
+    return predictions_table(
+        P,
+        ["ok", "failed: truncated", "ok (fixed frame)"],
+        ["smooth", "edge_on"],
+        ids=np.array(["a", "b", "587722984439545906"]),
+        coords=SkyCoord([184.8, 10, 20] * u.deg, [5.8, 0, -5] * u.deg),
+        columns={"petrosian_radius": [3.0, np.nan, 4.5] * u.arcsec},
+        meta={"model": "compact", "views": 8, "a_rather_long_name": ["of", "lists"]},
+    )
+
+
+def test_columns(table):
+    assert table.colnames == [
+        *("coord", "id", "label", "probability", "probabilities", "entropy"),
+        *("petrosian_radius", "status"),
+    ]
+    assert table["label"].tolist() == ["smooth", None, "edge_on"]
+    np.testing.assert_allclose(table["probability"], [0.9, np.nan, 0.8])
+    np.testing.assert_allclose(table["entropy"][0], -(0.9 * np.log(0.9) + 0.1 * np.log(0.1)))
+    assert np.isnan(table["entropy"][1])
+    assert table.meta["class_names"] == ["smooth", "edge_on"]
+
+
+def test_a_failed_row_never_has_a_class():
+    """Even where numbers were computed for it."""
+    table = predictions_table(np.array([[1.0, 0.0]]), ["failed: gone"], ["a", "b"])
+    assert table["label"].mask.all()
+    assert np.isnan(table["probabilities"]).all()
+
+
+def test_no_rows():
+    table = predictions_table(np.zeros((0, 2)), [], ["a", "b"])
+    assert len(table) == 0
+    assert table["probabilities"].shape == (0, 2)
+
+
+@pytest.mark.parametrize("suffix", TABLE_FORMATS)
+def test_every_format_brings_everything_back(table, suffix, tmp_path):
+    path = write_table(table, tmp_path / f"out{suffix}")
+    again = read_table(path)
+    assert isinstance(again, QTable)
+    assert again.colnames == table.colnames
+    assert again["label"].tolist() == ["smooth", None, "edge_on"]
+    np.testing.assert_array_equal(again["probabilities"], table["probabilities"])
+    assert [str(i) for i in again["id"]] == ["a", "b", "587722984439545906"]
+    assert [str(s) for s in again["status"]] == list(table["status"])
+    assert again["petrosian_radius"].unit == u.arcsec
+    assert again["coord"].separation(table["coord"]).max() < 1e-9 * u.deg
+    assert dict(again.meta) == dict(table.meta)
+
+
+def test_an_existing_file_is_kept(table, tmp_path):
+    path = write_table(table, tmp_path / "out.ecsv")
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"out\.ecsv exists"):
+        write_table(table[:1], path)
+    assert path.read_bytes() == before
+    write_table(table[:1], path, overwrite=True)
+    assert len(read_table(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("out.docx", r"suffix '\.docx' is not one of \.ecsv"), ("no/out.ecsv", "does not exist")],
+)
+def test_bad_outputs_are_named(table, tmp_path, name, says):
+    with pytest.raises(InputError, match=says):
+        write_table(table, tmp_path / name)
+
+
+def test_reading_an_unknown_suffix(tmp_path):
+    with pytest.raises(InputError, match=r"suffix '\.xlsx'"):
+        read_table(tmp_path / "x.xlsx")

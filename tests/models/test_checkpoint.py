@@ -1,0 +1,166 @@
+"""Checkpoint folders: what is written comes back, and what is not as written is refused."""
+
+import json
+import pickle
+import shutil
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+
+from gmc_astro.exceptions import CheckpointError
+from gmc_astro.models import read_checkpoint, verify_checkpoint, write_checkpoint
+from gmc_astro.models.checkpoint import METADATA_FILE, WEIGHTS_FILE, sha256
+from gmc_astro.models.network import CONFIG_FILE
+
+
+@pytest.fixture
+def folder(tiny_folder, tmp_path):
+    """A copy of the tiny checkpoint, to be spoilt."""
+    return shutil.copytree(tiny_folder, tmp_path / "copy")
+
+
+def edit_metadata(folder, **changes):
+    path = folder / METADATA_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def renew_hash(folder, name):
+    files = json.loads((folder / METADATA_FILE).read_text())["files"]
+    edit_metadata(folder, files=files | {name: sha256(folder / name)})
+
+
+def test_round_trip(tiny_encoder, tmp_path, pictures):
+    head = {"weights": np.arange(6.0).reshape(2, 3)}
+    path = write_checkpoint(
+        tmp_path / "model", tiny_encoder, metadata={"classes": None}, head=head, card="# Tiny\n"
+    )
+    checkpoint = read_checkpoint(path, device="cpu", precision="fp32")
+    assert checkpoint.encoder.contract == tiny_encoder.contract
+    assert checkpoint.encoder.name == "tiny"
+    assert checkpoint.metadata["classes"] is None
+    assert checkpoint.sha256 == sha256(path / WEIGHTS_FILE)
+    np.testing.assert_array_equal(checkpoint.head["weights"], head["weights"])
+    np.testing.assert_array_equal(
+        checkpoint.encoder.encode_images(pictures), tiny_encoder.encode_images(pictures)
+    )
+    assert (path / "README.md").read_text() == "# Tiny\n"
+
+
+def test_half_precision_is_half_the_size_and_nearly_the_same(tiny_encoder, tiny_folder, tmp_path):
+    path = write_checkpoint(tmp_path / "half", tiny_encoder, dtype="float16")
+    sizes = [(p / WEIGHTS_FILE).stat().st_size for p in (path, tiny_folder)]
+    assert sizes[0] < 0.55 * sizes[1]
+    vectors = read_checkpoint(path, device="cpu", precision="fp32").encoder.encode_texts(["a spiral"])
+    np.testing.assert_allclose(vectors, tiny_encoder.encode_texts(["a spiral"]), atol=2e-3)
+
+
+def test_open_clip_loads_the_folder_by_itself(tiny_folder, tiny_encoder):
+    network, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{tiny_folder}")
+    network.eval()
+    tokens = tiny_encoder.tokenizer(["an edge-on galaxy"])
+    with torch.inference_mode():
+        features = network.encode_text(tokens, normalize=True).numpy()
+    np.testing.assert_allclose(
+        features, tiny_encoder.encode_texts(["an edge-on galaxy"]), atol=1e-5
+    )
+    normalise = preprocess.transforms[-1]
+    assert tuple(normalise.mean) == tiny_encoder.contract.mean
+
+
+def test_an_existing_folder_is_kept(tiny_folder, tiny_encoder):
+    before = sha256(tiny_folder / METADATA_FILE)
+    with pytest.raises(CheckpointError, match="exists; give another folder or overwrite=True"):
+        write_checkpoint(tiny_folder, tiny_encoder)
+    assert sha256(tiny_folder / METADATA_FILE) == before
+
+
+def test_overwrite(tiny_encoder, folder):
+    (folder / "stray.txt").write_text("old")
+    write_checkpoint(folder, tiny_encoder, overwrite=True)
+    assert not (folder / "stray.txt").exists()
+    assert verify_checkpoint(folder)["name"] == "tiny"
+
+
+def test_a_failed_write_leaves_nothing(tiny_encoder, tmp_path):
+    with pytest.raises(TypeError):
+        write_checkpoint(tmp_path / "model", tiny_encoder, metadata={"x": object()})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["open_clip_pytorch_model.bin", "weights.pt", "notes.txt"])
+def test_a_pickle_is_refused_by_name_or_by_content(folder, name):
+    (folder / name).write_bytes(pickle.dumps({"a": 1}))
+    with pytest.raises(CheckpointError, match=f"{name} is a pickle"):
+        read_checkpoint(folder)
+
+
+def test_a_torch_file_named_safetensors_is_refused(folder):
+    torch.save({"a": torch.zeros(1)}, folder / WEIGHTS_FILE)
+    with pytest.raises(CheckpointError, match=f"{WEIGHTS_FILE} is a pickle"):
+        read_checkpoint(folder)
+
+
+@pytest.mark.parametrize("name", [METADATA_FILE, CONFIG_FILE, WEIGHTS_FILE])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(CheckpointError, match=f"{name} is missing"):
+        read_checkpoint(folder)
+
+
+def test_a_missing_head_is_named(tiny_encoder, tmp_path):
+    path = write_checkpoint(tmp_path / "m", tiny_encoder, head={"weights": np.zeros((2, 3))})
+    (path / "head.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"head\.safetensors is missing"):
+        read_checkpoint(path)
+
+
+def test_a_changed_byte_is_noticed(folder):
+    content = bytearray((folder / WEIGHTS_FILE).read_bytes())
+    content[-1] ^= 1
+    (folder / WEIGHTS_FILE).write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"SHA-256 .* says .*: the file was changed"):
+        read_checkpoint(folder)
+
+
+def test_a_foreign_architecture_is_named(folder):
+    config = json.loads((folder / CONFIG_FILE).read_text())
+    config["model_cfg"]["vision_cfg"]["timm_model_name"] = "galaxynet_9000"
+    (folder / CONFIG_FILE).write_text(json.dumps(config))
+    renew_hash(folder, CONFIG_FILE)
+    with pytest.raises(CheckpointError, match=r"foreign architecture.*galaxynet_9000"):
+        read_checkpoint(folder)
+
+
+def test_weights_of_another_architecture_are_refused(folder):
+    config = json.loads((folder / CONFIG_FILE).read_text())
+    config["model_cfg"]["embed_dim"] = 8
+    (folder / CONFIG_FILE).write_text(json.dumps(config))
+    renew_hash(folder, CONFIG_FILE)
+    with pytest.raises(CheckpointError, match=r"size mismatch|foreign architecture"):
+        read_checkpoint(folder)
+
+
+def test_what_is_not_safetensors_is_refused(folder):
+    (folder / WEIGHTS_FILE).write_bytes(b"not tensors at all")
+    renew_hash(folder, WEIGHTS_FILE)
+    with pytest.raises(CheckpointError, match="is not a safetensors file"):
+        read_checkpoint(folder)
+
+
+def test_another_format_version_says_what_to_do(folder):
+    edit_metadata(folder, format=99)
+    with pytest.raises(CheckpointError, match="format 99.*update the package"):
+        read_checkpoint(folder)
+
+
+def test_broken_json_is_named(folder):
+    (folder / METADATA_FILE).write_text("{")
+    with pytest.raises(CheckpointError, match=f"{METADATA_FILE} is not JSON"):
+        read_checkpoint(folder)
+
+
+def test_a_file_is_not_a_checkpoint(tmp_path):
+    with pytest.raises(CheckpointError, match="a checkpoint is a folder"):
+        read_checkpoint(tmp_path / "nothing")
