@@ -46,6 +46,10 @@ Classes = ClassScheme | Mapping[str, Sequence[str]] | Sequence[str]
 METHODS = ("probe",)
 
 
+class NoClassesError(InputError, NotFittedError):
+    """A model has no classes of its own, and none were named."""
+
+
 class GalaxyMorphologyClassifier(ClassifierMixin, BaseEstimator):
     """Tell what galaxies look like, in classes named in words.
 
@@ -279,9 +283,10 @@ class GalaxyMorphologyClassifier(ClassifierMixin, BaseEstimator):
         """Open the images in the colours of the model, or warn that they have others."""
         source = open_images(images, **options)
         wanted = self.encoder.contract.recipe
-        if wanted is None or "recipe" in options:
+        if wanted is None:
             return source
-        source = source.in_recipe(get_recipe(wanted))
+        if options.get("recipe") is None:
+            source = source.in_recipe(get_recipe(wanted))
         if source.recipe is not None and source.recipe != get_recipe(wanted):
             warnings.warn(
                 f"the images have the colours of {source.recipe.name}, the model was trained on "
@@ -303,7 +308,7 @@ class GalaxyMorphologyClassifier(ClassifierMixin, BaseEstimator):
         if classes is None:
             classes = self._checkpoint().metadata.get("classes")
             if classes is None:
-                raise NotFittedError(
+                raise NoClassesError(
                     f"model {self.model!r} has no classes of its own: name some with classes=, "
                     "or fit() on labels"
                 )

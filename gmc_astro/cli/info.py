@@ -20,19 +20,16 @@ def command(model: str) -> None:
       gmc-astro info
       gmc-astro info my_model
     """
-    import torch
-
     from gmc_astro.learning import package_versions
     from gmc_astro.models import bundled_folder, verify_checkpoint
-    from gmc_astro.models.device import pick_device, pick_precision
+    from gmc_astro.models.device import device_name, pick_device, pick_precision
     from gmc_astro.morphology import ClassScheme
 
     click.echo("Versions")
     for name, version in package_versions().items():
         click.echo(f"  {name:<16} {version}")
     device = pick_device("auto")
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "processor"
-    click.echo(f"Device\n  {device} ({name}), precision {pick_precision('auto', device)}")
+    click.echo(f"Device\n  {device} ({device_name(device)}), precision {pick_precision('auto', device)}")
 
     folder = bundled_folder() if model == "compact" else model
     metadata = verify_checkpoint(folder)

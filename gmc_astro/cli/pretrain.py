@@ -17,7 +17,7 @@ __all__ = ["command"]
 
 SECTIONS = {
     "model": {"architecture", "weights", "name", "classes", "dtype"},
-    "images": {"root", "tables", "size", "outlines", "holdout"},
+    "images": {"root", "tables", "size", "outlines", "exclude", "holdout"},
     "contract": {"recipe", "framing", "span", "pixel_scale"},
     "training": None,  # the fields of PretrainSettings
 }
@@ -62,7 +62,7 @@ def command(
     settings = _read(config)
     model, images = settings["model"], settings["images"]
     found = _tables(tables, images)
-    everything = TrainingSet.read(found)
+    everything = TrainingSet.read(found).without(images.get("exclude", ()))
     click.echo(f"{len(everything)} images in {len(found)} tables")
     folder = Path(f"{output}.run")
     folder.mkdir(parents=True, exist_ok=True)

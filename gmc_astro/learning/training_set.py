@@ -107,6 +107,29 @@ class TrainingSet:
         held = hashes < share * 2**32
         return self._rows(~held), self._rows(held)
 
+    def without(self, ids: Sequence[str]) -> TrainingSet:
+        """Leave out galaxies, for example those that a test set shows as well.
+
+        Parameters
+        ----------
+        ids : sequence of str
+            Their ids.
+
+        Returns
+        -------
+        training_set : `TrainingSet`
+            The other rows.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If an id is not in the set.
+        """
+        unknown = sorted(set(ids) - set(self.votes.ids.tolist()))
+        if unknown:
+            raise InputError(f"ids {unknown[:5]} to be left out are not in the training set")
+        return self._rows(~np.isin(self.votes.ids, list(ids)))
+
     def _rows(self, mask: np.ndarray) -> TrainingSet:
         paths = tuple(path for path, kept in zip(self.paths, mask, strict=True) if kept)
         return TrainingSet(paths, self.votes[mask])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 from contextlib import AbstractContextManager
 
 import torch
 
 from gmc_astro.exceptions import InputError
 
-__all__ = ["PRECISIONS", "autocast", "pick_device", "pick_precision"]
+__all__ = ["PRECISIONS", "autocast", "device_name", "pick_device", "pick_precision"]
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -40,6 +41,24 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f'device "{device}": torch sees no GPU here; use device="auto" or "cpu"')
     return device
+
+
+def device_name(device: torch.device) -> str:
+    """Name of the processor, as its maker gives it.
+
+    Parameters
+    ----------
+    device : `~torch.device`
+        A device that this machine has.
+
+    Returns
+    -------
+    name : str
+        For example ``"NVIDIA H200"`` or ``"x86_64, 2 threads"``.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()}, {torch.get_num_threads()} threads"
 
 
 def pick_precision(precision: str, device: torch.device) -> str:

@@ -35,6 +35,14 @@ def test_split_is_by_id_and_loses_nothing(folder):
     assert len(whole.split(0)[1]) == 0
 
 
+def test_galaxies_can_be_left_out(folder):
+    found = TrainingSet.read([folder]).without(["3", "5"])
+    assert len(found) == len(found.paths) == 38
+    assert not {"3", "5"} & set(found.votes.ids.tolist())
+    with pytest.raises(InputError, match=r"ids \['77'\] to be left out are not"):
+        found.without(["77"])
+
+
 def test_a_share_outside_its_range(folder):
     with pytest.raises(InputError, match=r"holdout=1\.5"):
         TrainingSet.read([folder]).split(1.5)

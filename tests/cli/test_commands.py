@@ -1,0 +1,220 @@
+"""The commands, run as a user runs them, on real files."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+from astropy.table import Table
+from click.testing import CliRunner
+from PIL import Image
+
+from gmc_astro.cli import COMMANDS, main
+from gmc_astro.learning import read_table
+
+
+def run(*args, code=0):
+    result = CliRunner().invoke(main, [str(arg) for arg in args])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture
+def folder(pictures, labels, tmp_path):
+    """Pictures with a table of labels, as a user would have them."""
+    files = [f"{i:02d}.png" for i in range(40)]
+    for file, picture in zip(files, pictures, strict=True):
+        Image.fromarray(picture).save(tmp_path / file)
+    table = Table({"id": np.arange(40).astype(str), "file": files, "label": labels})
+    table.write(tmp_path / "labels.csv")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_examples(command):
+    text = run(command, "--help").output
+    assert "Examples:" in text
+    assert f"gmc-astro {command}" in text
+
+
+def test_version():
+    assert "gmc-astro, version" in run("--version").output
+
+
+def test_an_unknown_command_is_bad_usage():
+    assert "No such command" in run("paint", code=2).output
+
+
+def test_classify_prints_a_table(folder, tiny_folder):
+    result = run("classify", folder, "--model", tiny_folder, "--classes", "round,elongated")
+    assert result.stdout.count(".png") == 40
+    assert "40 of 40 images classified." in result.stderr
+
+
+@pytest.mark.parametrize("suffix", [".ecsv", ".fits", ".h5", ".parquet"])
+def test_classify_writes_a_table(folder, tiny_folder, suffix):
+    out = folder / f"out{suffix}"
+    result = run(
+        *("classify", folder / "*.png", "--model", tiny_folder),
+        *("--classes", "GALAXY_MNIST", "-o", out),
+    )
+    table = read_table(out)
+    assert len(table) == 40
+    assert table.meta["class_names"][0] == "smooth_round"
+    assert str(out) in result.stdout
+    assert "exists" in run(
+        *("classify", folder, "--model", tiny_folder, "--classes", "a,b", "-o", out), code=2
+    ).stderr
+
+
+def test_classify_counts_what_failed(folder, tiny_folder):
+    (folder / "07.png").write_bytes((folder / "07.png").read_bytes()[:200])
+    result = run(
+        "classify", folder, "--model", tiny_folder, "--classes", "a,b", "-o", folder / "o.ecsv", code=1
+    )
+    assert "39 of 40 images classified." in result.stderr
+    assert "1 failed:" in result.stderr
+    table = read_table(folder / "o.ecsv")
+    assert table["label"].mask.tolist() == [i == 7 for i in range(40)]
+
+
+def test_classes_from_a_file(folder, tiny_folder):
+    (folder / "classes.json").write_text(json.dumps({"a": ["a ring"], "b": ["a bar"]}))
+    (folder / "classes.toml").write_text('a = ["a ring"]\nb = ["a bar"]\n')
+    outputs = [
+        run("classify", folder / "00.png", "--model", tiny_folder, "--classes", folder / name).stdout
+        for name in ("classes.json", "classes.toml")
+    ]
+    assert outputs[0] == outputs[1]
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["classify"], "Missing argument"),
+        (["classify", "nowhere/"], "nowhere"),
+        (["classify", "{folder}", "--classes", "one"], "names fewer than two classes"),
+        (["classify", "{folder}", "--classes", "none.json"], "none.json is not a file"),
+        (["classify", "{folder}", "--model", "compct"], "did you mean compact"),
+        (["classify", "{folder}", "-o", "out.docx"], "suffix '.docx'"),
+        (["fit", "{folder}/labels.csv", "--label", "bar", "-o", "x"], "no column 'bar'"),
+        (["fit", "{folder}/labels.csv"], "Missing option '-o'"),
+        (["pretrain", "-o", "x"], "give tables of images"),
+        (["info", "nowhere"], "a checkpoint is a folder"),
+    ],
+)
+def test_bad_usage_is_one_sentence_and_code_2(folder, tiny_folder, args, says):
+    args = [arg.format(folder=folder) for arg in args]
+    if args[0] in ("classify", "fit") and "--model" not in args:
+        args += ["--model", str(tiny_folder)]
+    result = run(*args, code=2)
+    assert says in result.output
+    assert "Traceback" not in result.output
+
+
+def test_fit_then_classify(folder, tiny_folder, labels):
+    model = folder / "model"
+    result = run("fit", folder / "labels.csv", "--model", tiny_folder, "-o", model)
+    assert str(model) in result.output
+    run("classify", folder, "--model", model, "-o", folder / "out.ecsv")
+    assert np.mean(read_table(folder / "out.ecsv")["label"] == labels) > 0.9
+    assert "exists" in run(
+        "fit", folder / "labels.csv", "--model", tiny_folder, "-o", model, code=2
+    ).stderr
+
+
+def test_fit_on_a_stack_with_labels(folder, tiny_folder, pictures, labels):
+    with h5py.File(folder / "stack.h5", "w") as file:
+        file["images"] = pictures
+        file["ans"] = (labels == "round").astype(np.uint8)
+    run(
+        *("fit", folder / "stack.h5", "--classes", "elongated,round"),
+        *("--model", tiny_folder, "-o", folder / "model"),
+    )
+    out = folder / "out.h5"
+    run("classify", folder / "stack.h5", "--model", folder / "model", "-o", out)
+    assert np.mean(read_table(out)["label"] == labels) > 0.9
+
+
+CONFIG = """
+[model]
+architecture = "compact"
+weights = "random"
+classes = "GZ2_FIVE_CLASS"
+dtype = "float16"
+[images]
+size = 40
+holdout = 0.3
+[contract]
+recipe = "SDSS_LUPTON"
+framing = "petrosian"
+span = 6.4
+[training]
+epochs = {epochs}
+batch_size = 8
+augmentation = {{ flip = 0.5, zoom = [0.9, 1.1] }}
+"""
+
+
+@pytest.fixture
+def training_table(folder, labels):
+    table = Table.read(folder / "labels.csv")
+    table["label"] = np.where(labels == "round", "elliptical", "edge_on")
+    table.write(folder / "train.csv")
+    return folder / "train.csv"
+
+
+def test_pretrain_then_info_then_classify(folder, training_table):
+    (folder / "config.toml").write_text(CONFIG.format(epochs=1))
+    model = folder / "mine"
+    result = run("pretrain", training_table, "--config", folder / "config.toml", "-o", model)
+    assert "held out" in result.output
+    log = (folder / "mine.run" / "training_log.jsonl").read_text().splitlines()
+    assert json.loads(log[1])["epoch"] == 1
+    text = run("info", model).output
+    assert "petrosian" in text
+    assert "GZ2_FIVE_CLASS" in text
+    run("classify", folder / "00.png", "--model", model)
+    assert "exists" in run("pretrain", training_table, "-o", model, code=2).output
+
+
+def test_pretrain_refuses_a_setting_that_means_nothing(folder, training_table):
+    (folder / "config.toml").write_text("[training]\nepoch = 3\n")
+    result = run(
+        "pretrain", training_table, "--config", folder / "config.toml", "-o", folder / "m", code=2
+    )
+    assert "epoch is not a setting of [training]" in result.output
+
+
+def test_info_of_the_bundled_model():
+    text = run("info").output
+    for word in ("torch", "compact", "SHA-256", "smooth_cigar", "@article"):
+        assert word in text
+
+
+def test_demo(tmp_path):
+    result = run("demo", "-o", tmp_path / "demo", "--views", "1")
+    table = read_table(tmp_path / "demo" / "hubble_galaxies.ecsv")
+    assert len(table) >= 60
+    assert all(table["status"] == "ok")
+    for name in ("hubble_field.png", "hubble_examples.png"):
+        assert str(tmp_path / "demo" / name) in result.output
+        with Image.open(tmp_path / "demo" / name) as picture:
+            assert min(picture.size) > 500
+            assert np.asarray(picture.convert("L")).std() > 5
+
+
+def test_real_fits_files(data_folder, tmp_path):
+    out = tmp_path / "out.ecsv"
+    files = sorted((data_folder / "fits").glob("*.fits*"))
+    result = run("classify", data_folder / "fits", "-o", out, "--views", "1", code=1)
+    table = read_table(out)
+    names = {str(name).rsplit("/", 1)[-1] for name in table["id"]}
+    assert {file.name for file in files} <= names
+    failed = {str(row["id"]).rsplit("/", 1)[-1]: row["status"] for row in table[table["label"].mask]}
+    assert len(failed) == 1
+    (name, reason), = failed.items()
+    assert "trunc" in name.lower() or "trunc" in reason.lower()
+    assert reason in result.stderr

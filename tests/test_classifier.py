@@ -1,0 +1,289 @@
+"""The estimator that people meet, on a tiny model."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from astropy.table import QTable, Table
+from PIL import Image
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import (
+    check_do_not_raise_errors_in_init_or_set_params,
+    check_estimator_cloneable,
+    check_estimator_tags_renamed,
+    check_estimator_repr,
+    check_get_params_invariance,
+    check_mixin_order,
+    check_no_attributes_set_in_init,
+    check_parameters_default_constructible,
+    check_set_params,
+    check_valid_tag_types,
+)
+from sklearn.utils.validation import check_is_fitted
+
+from gmc_astro import ClassScheme, GalaxyMorphologyClassifier, open_images
+from gmc_astro.exceptions import CheckpointError, InputError, RecipeMismatchWarning
+from gmc_astro.learning import PretrainSettings
+from gmc_astro.morphology import GZ2_FIVE_CLASS, VoteTable
+
+CLASSES = ["round galaxy", "elongated galaxy"]
+
+
+@pytest.fixture
+def classifier(tiny_folder):
+    return GalaxyMorphologyClassifier(tiny_folder, device="cpu", precision="fp32")
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        check_do_not_raise_errors_in_init_or_set_params,
+        check_estimator_cloneable,
+        check_estimator_tags_renamed,
+        check_estimator_repr,
+        check_get_params_invariance,
+        check_mixin_order,
+        check_no_attributes_set_in_init,
+        check_parameters_default_constructible,
+        check_set_params,
+        check_valid_tag_types,
+    ],
+    ids=lambda check: check.__name__,
+)
+def test_scikit_learn_conventions(check):
+    check("GalaxyMorphologyClassifier", GalaxyMorphologyClassifier())
+
+
+def test_nothing_is_loaded_before_it_is_needed(tmp_path):
+    classifier = GalaxyMorphologyClassifier(tmp_path / "no model here")
+    with pytest.raises((CheckpointError, InputError), match="no model here"):
+        classifier.embed(np.zeros((1, 8, 8, 3), np.uint8))
+
+
+def test_zero_shot(classifier, pictures):
+    table = classifier.zero_shot(pictures, CLASSES)
+    assert isinstance(table, QTable)
+    assert len(table) == 40
+    assert set(table["label"]) <= set(CLASSES)
+    np.testing.assert_allclose(table["probabilities"].sum(axis=1), 1)
+    np.testing.assert_allclose(table["probability"], table["probabilities"].max(axis=1))
+    assert table.meta["class_names"] == CLASSES
+    assert table.meta["model"] == "tiny"
+    assert table.meta["head"] == "zero-shot"
+    assert len(table.meta["checkpoint_sha256"]) == 64
+    assert "torch" in table.meta["versions"]
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [CLASSES, dict.fromkeys(CLASSES, ["one prompt"]), ClassScheme.from_any(CLASSES)],
+    ids=["names", "prompts", "scheme"],
+)
+def test_kinds_of_classes(classifier, pictures, classes):
+    assert classifier.zero_shot(pictures[:2], classes).meta["class_names"] == CLASSES
+
+
+def test_classes_of_the_constructor(tiny_folder, pictures):
+    classifier = GalaxyMorphologyClassifier(tiny_folder, classes=CLASSES, device="cpu")
+    assert classifier.predict(pictures[:2]).meta["class_names"] == CLASSES
+
+
+def test_a_model_without_classes_says_so(classifier, pictures):
+    for method in (classifier.predict, classifier.predict_proba, classifier.zero_shot):
+        with pytest.raises(NotFittedError, match=r"has no classes of its own: name some"):
+            method(pictures)
+
+
+def test_predict_proba_and_embed(classifier, pictures):
+    classifier.set_params(classes=CLASSES)
+    proba = classifier.predict_proba(pictures)
+    assert proba.shape == (40, 2)
+    assert proba.dtype == np.float64
+    vectors = classifier.embed(pictures)
+    assert vectors.shape == (40, 16)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+
+
+def test_a_broken_file_keeps_its_place(classifier, pictures, tmp_path):
+    for i in range(3):
+        Image.fromarray(pictures[i]).save(tmp_path / f"{i}.png")
+    (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:60])
+    table = classifier.zero_shot(tmp_path, CLASSES)
+    assert table["label"].mask.tolist() == [False, True, False]
+    assert table["status"][0] == table["status"][2] == "ok"
+    assert table["status"][1] not in ("ok", "")
+    assert np.isnan(table["probabilities"][1]).all()
+    vectors = classifier.embed(tmp_path)
+    assert np.isnan(vectors[1]).all()
+    assert np.isfinite(vectors[[0, 2]]).all()
+
+
+def test_fit_learns_what_labels_say(classifier, pictures, labels):
+    fitted = classifier.fit(pictures[:20], labels[:20])
+    assert fitted is classifier
+    check_is_fitted(classifier)
+    assert classifier.classes_.tolist() == ["elongated", "round"]
+    assert classifier.score(pictures[20:], labels[20:]) > 0.9
+    table = classifier.predict(pictures[20:])
+    assert table.meta["head"] == "fitted"
+
+
+def test_fit_takes_integers_that_index_the_classes(tiny_folder, pictures, labels):
+    classifier = GalaxyMorphologyClassifier(
+        tiny_folder, classes=["elongated", "round"], device="cpu", precision="fp32"
+    )
+    numbers = (labels == "round").astype(np.uint8)
+    classifier.fit(pictures[:20], numbers[:20])
+    assert classifier.score(pictures[20:], numbers[20:]) > 0.9
+    assert classifier.score(pictures[20:], labels[20:]) > 0.9
+
+
+def test_fit_leaves_out_rows_without_label_or_image(classifier, pictures, labels, tmp_path):
+    for i in range(12):
+        Image.fromarray(pictures[i]).save(tmp_path / f"{i:02d}.png")
+    (tmp_path / "03.png").write_bytes(b"broken")
+    some = np.ma.array(labels[:12], mask=np.arange(12) == 5)
+    classifier.fit(tmp_path, some, size=48)
+    kept = [i for i in range(12) if i not in (3, 5)]
+    other = clone(classifier).fit(pictures[kept], labels[kept])
+    np.testing.assert_allclose(classifier.head_.weights, other.head_.weights, atol=1e-4)
+
+
+def test_fit_twice_is_the_same(classifier, pictures, labels):
+    first = classifier.fit(pictures, labels).head_
+    second = classifier.fit(pictures, labels).head_
+    np.testing.assert_array_equal(first.weights, second.weights)
+
+
+def test_labels_of_a_hdf5_stack(classifier, pictures, labels, tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "stack.h5", "w") as file:
+        file["images"] = pictures
+        file["ans"] = (labels == "round").astype(np.uint8)
+    source = open_images(tmp_path / "stack.h5")
+    classifier.fit(source, source.labels)
+    assert classifier.score(source, source.labels) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda c, x, y: c.fit(x, y[:5]), "5 labels for 40 images"),
+        (lambda c, x, y: c.fit(x, ["a"] * 40), "two or more|fewer than two"),
+        (lambda c, x, y: c.fit(x, y, method="magic"), "method='magic' is not one of"),
+        (lambda c, x, y: c.fit(x, y, colour="red"), "colour"),
+        (lambda c, x, y: c.fit(x, y).score(x, y[:3]), "3 labels for 40 images"),
+        (lambda c, x, y: c.zero_shot(x, ["one"]), "fewer than two; name two or more"),
+        (lambda c, x, y: c.embed(42), "42|int"),
+        (lambda c, x, y: c.pretrain(x, ["a caption"] * 3), "3 rows of votes or captions for 40"),
+        (lambda c, x, y: c.pretrain(x, ["a"] * 40, recipe="secret"), "recipe='secret'"),
+    ],
+)
+def test_bad_input_is_named(classifier, pictures, labels, call, says):
+    with pytest.raises((InputError, TypeError), match=says):
+        call(classifier, pictures, labels)
+
+
+def test_labels_that_are_no_classes(tiny_folder, pictures, labels):
+    classifier = GalaxyMorphologyClassifier(tiny_folder, classes=["bar", "ring"], device="cpu")
+    with pytest.raises(InputError, match=r"labels \['elongated', 'round'\] are not among"):
+        classifier.fit(pictures, labels)
+
+
+def test_save_and_load(classifier, pictures, labels, tmp_path):
+    classifier.fit(pictures[:20], labels[:20])
+    path = classifier.save(tmp_path / "mine", card="# Mine\n")
+    again = GalaxyMorphologyClassifier.load(path, device="cpu", precision="fp32")
+    np.testing.assert_array_equal(again.predict_proba(pictures), classifier.predict_proba(pictures))
+    assert again.classes_.tolist() == classifier.classes_.tolist()
+    assert again.predict(pictures[:1]).meta["head"] == "fitted"
+    with pytest.raises(CheckpointError, match="exists"):
+        classifier.save(path)
+    again.save(path, overwrite=True)
+
+
+def test_a_folder_can_be_given_as_model(classifier, pictures, labels, tmp_path):
+    path = classifier.fit(pictures[:20], labels[:20]).save(tmp_path / "mine")
+    again = GalaxyMorphologyClassifier(path, device="cpu", precision="fp32")
+    np.testing.assert_array_equal(again.predict_proba(pictures), classifier.predict_proba(pictures))
+
+
+def test_pickle_leaves_the_network_out(classifier, pictures, labels):
+    classifier.fit(pictures[:20], labels[:20])
+    content = pickle.dumps(classifier)
+    assert len(content) < 20_000
+    again = pickle.loads(content)
+    np.testing.assert_array_equal(again.predict_proba(pictures), classifier.predict_proba(pictures))
+
+
+def test_pickle_keeps_a_network_that_was_trained_here(classifier, pictures, labels):
+    settings = PretrainSettings(epochs=1, batch_size=8)
+    classifier.pretrain(pictures, list(labels), recipe=settings, progress=False)
+    again = pickle.loads(pickle.dumps(classifier))
+    np.testing.assert_array_equal(again.embed(pictures), classifier.embed(pictures))
+
+
+def test_pretrain_on_votes_then_save(classifier, pictures, labels, tmp_path):
+    votes = VoteTable.read(
+        Table({"id": np.arange(40).astype(str), "label": ["elliptical", "edge_on"] * 20})
+    )
+    before = classifier.embed(pictures[:2])
+    settings = PretrainSettings(epochs=2, batch_size=8, learning_rate=1e-3)
+    classifier.fit(pictures, labels)
+    classifier.pretrain(pictures, votes, recipe=settings, progress=False)
+    assert len(classifier.training_log_) == 2
+    assert not hasattr(classifier, "head_")
+    after = classifier.embed(pictures[:2])
+    assert not np.allclose(before, after, atol=1e-3)
+    again = GalaxyMorphologyClassifier.load(
+        classifier.save(tmp_path / "m"), device="cpu", precision="fp32"
+    )
+    np.testing.assert_array_equal(again.embed(pictures[:2]), after)
+    assert again._checkpoint().metadata["training"] == classifier.training_log_
+
+
+def test_epochs_overrule_the_recipe(classifier, pictures, labels):
+    classifier.pretrain(pictures, list(labels), epochs=1, progress=False)
+    assert len(classifier.training_log_) == 1
+
+
+def test_colours_are_converted_where_they_can_be(classifier, cube):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = classifier.zero_shot(cube, CLASSES)
+    assert table.meta["model_recipe"] == "SDSS_LUPTON"
+    assert table["label"].tolist()[0] in CLASSES
+
+
+def test_other_colours_are_warned_of(classifier, pictures):
+    with pytest.warns(RecipeMismatchWarning, match="colours of GZ_DECALS.*trained on SDSS_LUPTON"):
+        classifier.zero_shot(pictures[:3], CLASSES, recipe="GZ_DECALS")
+
+
+def test_a_recipe_asked_for_is_kept_and_warned_of(classifier, cube):
+    with pytest.warns(RecipeMismatchWarning, match="colours of LEGACY_DR9"):
+        table = classifier.zero_shot(cube, CLASSES, recipe="LEGACY_DR9")
+    assert table.meta["image_recipe"] == "LEGACY_DR9"
+
+
+def test_handedness_is_not_averaged_away(classifier):
+    """Eight views mirror; classes that speak of clockwise arms must not be."""
+    picture = np.zeros((1, 32, 32, 3), np.uint8)
+    picture[0, 4:12, 4:28] = 200
+    picture[0, 4:28, 4:8] = 200
+    pair = np.concatenate([picture, picture[:, :, ::-1]])
+    sense = classifier.zero_shot(pair, ["clockwise spiral", "anticlockwise spiral"])
+    assert sense.meta["views"] == 4
+    assert not np.allclose(*np.asarray(sense["probabilities"]), atol=1e-4)
+    plain = classifier.zero_shot(pair, CLASSES)
+    assert plain.meta["views"] == 8
+    np.testing.assert_allclose(*np.asarray(plain["probabilities"]), atol=1e-4)
+
+
+def test_the_bundled_model_has_the_five_classes(pictures):
+    table = GalaxyMorphologyClassifier(device="cpu", views=1).predict(pictures[:2])
+    assert table.meta["class_names"] == list(GZ2_FIVE_CLASS.names)
