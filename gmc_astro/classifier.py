@@ -1,4 +1,4 @@
-"""`GalaxyMorphologyClassifier`, the estimator that people meet: it joins sources, encoder and heads."""
+"""The estimator that people meet: it joins sources, encoder and heads."""
 
 from __future__ import annotations
 

@@ -31,7 +31,16 @@ def class_colours(names: Sequence[str]) -> dict[str, str]:
     colours : dict of str to str
         Hexadecimal colours, after Okabe and Ito's palette for colour-blind readers.
     """
-    palette = ["#56B4E9", "#E69F00", "#F0E442", "#CC79A7", "#009E73", "#D55E00", "#FFFFFF", "#999999"]
+    palette = [
+        "#56B4E9",
+        "#E69F00",
+        "#F0E442",
+        "#CC79A7",
+        "#009E73",
+        "#D55E00",
+        "#FFFFFF",
+        "#999999",
+    ]
     return {name: palette[i % len(palette)] for i, name in enumerate(names)}
 
 

@@ -77,7 +77,9 @@ def labels():
 @pytest.fixture
 def cube(tmp_path):
     """A grz FITS cube with coordinates, as the Legacy Surveys give it (big-endian, south up)."""
-    planes = np.stack([galaxy(80, 5, noise=0.01, seed=i) * f for i, f in enumerate((0.2, 0.4, 0.7))])
+    planes = np.stack(
+        [galaxy(80, 5, noise=0.01, seed=i) * f for i, f in enumerate((0.2, 0.4, 0.7))]
+    )
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     wcs.wcs.cdelt = [-0.262 / 3600, 0.262 / 3600]

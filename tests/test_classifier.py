@@ -12,8 +12,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import (
     check_do_not_raise_errors_in_init_or_set_params,
     check_estimator_cloneable,
-    check_estimator_tags_renamed,
     check_estimator_repr,
+    check_estimator_tags_renamed,
     check_get_params_invariance,
     check_mixin_order,
     check_no_attributes_set_in_init,
@@ -78,7 +78,7 @@ def test_zero_shot(classifier, pictures):
 
 @pytest.mark.parametrize(
     "classes",
-    [CLASSES, dict.fromkeys(CLASSES, ["one prompt"]), ClassScheme.from_any(CLASSES)],
+    [CLASSES, {name: ["one prompt"] for name in CLASSES}, ClassScheme.from_any(CLASSES)],
     ids=["names", "prompts", "scheme"],
 )
 def test_kinds_of_classes(classifier, pictures, classes):

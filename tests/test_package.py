@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from types import FunctionType
 
@@ -91,7 +92,7 @@ def test_every_dependency_has_its_reason():
     block = lines[start + 1 : lines.index("", start)]
     requirements = [line for line in block if not line.lstrip().startswith("#")]
     assert len(requirements) > 10
-    explained = [line for above, line in zip(block, block[1:], strict=False) if "#" in above]
+    explained = [line for above, line in pairwise(block) if "#" in above]
     unexplained = set(requirements) - set(explained) - {"    numpy"}
     assert not unexplained
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 TITLE = "The Hubble Deep Field, as gmc_astro sees it"
-CREDIT = "Image: R. Williams (STScI), the Hubble Deep Field team and NASA, as shipped by scikit-image"
+CREDIT = (
+    "Image: R. Williams (STScI), the Hubble Deep Field team and NASA, as shipped by scikit-image"
+)
 
 
 @click.command("demo")
@@ -91,4 +93,6 @@ def _surest(table: QTable, n: int = 6) -> dict[str, list[int]]:
 
     order = np.argsort(-np.asarray(table["probability"]))
     labels = np.asarray(table["label"].filled(""))
-    return {name: [int(i) for i in order if labels[i] == name][:n] for name in table.meta["class_names"]}
+    return {
+        name: [int(i) for i in order if labels[i] == name][:n] for name in table.meta["class_names"]
+    }

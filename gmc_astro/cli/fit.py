@@ -68,5 +68,7 @@ def command(
     classifier.fit(source, labels, progress=True)
     folder = classifier.save(output, overwrite=overwrite)
     click.echo(f"Classes: {', '.join(classifier.classes_)}")
-    click.echo(f"Accuracy on the labelled images themselves: {classifier.score(source, labels):.3f}")
+    click.echo(
+        f"Accuracy on the labelled images themselves: {classifier.score(source, labels):.3f}"
+    )
     click.echo(f"Checkpoint: {folder}")

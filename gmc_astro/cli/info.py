@@ -29,7 +29,9 @@ def command(model: str) -> None:
     for name, version in package_versions().items():
         click.echo(f"  {name:<16} {version}")
     device = pick_device("auto")
-    click.echo(f"Device\n  {device} ({device_name(device)}), precision {pick_precision('auto', device)}")
+    click.echo(
+        f"Device\n  {device} ({device_name(device)}), precision {pick_precision('auto', device)}"
+    )
 
     folder = bundled_folder() if model == "compact" else model
     metadata = verify_checkpoint(folder)

@@ -26,7 +26,9 @@ SECTIONS = {
 @click.command("pretrain")
 @click.argument("tables", nargs=-1, type=click.Path(exists=True))
 @click.option("--config", type=click.Path(exists=True, dir_okay=False), help="Settings in TOML.")
-@click.option("-o", "--output", required=True, type=click.Path(), help="Checkpoint folder to write.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(), help="Checkpoint folder to write."
+)
 @click.option("--epochs", type=int, help="Passes over the images; before the configuration's.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--restart", is_flag=True, help="Start anew, also where a run was interrupted.")
@@ -89,9 +91,7 @@ def command(
         resume=not restart,
         validation=watched and (lambda e: validate_questions(e, watched, held_out.votes)),
     )
-    contract = ImageContract(
-        **{**classifier.encoder.contract.to_dict(), **settings["contract"]}
-    )
+    contract = ImageContract(**{**classifier.encoder.contract.to_dict(), **settings["contract"]})
     classifier.save(output, contract=contract, dtype=model.get("dtype", "float32"))
     click.echo(f"Checkpoint: {output}\nLog: {folder / 'training_log.jsonl'}")
 

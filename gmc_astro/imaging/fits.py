@@ -24,7 +24,10 @@ __all__ = ["Bands", "read_bands"]
 
 _NOT_IMAGES = ("seg", "mask", "flag", "dq", "invvar", "ivar", "weight", "err", "var", "psf")
 _BAND_KEYS = ("BANDS", "BAND", "FILTER", "FILTERS")
-_CUBES = {3: ("g", "r", "z"), 4: ("g", "r", "i", "z")}  # Legacy Surveys cutouts without a BANDS card
+_CUBES = {
+    3: ("g", "r", "z"),
+    4: ("g", "r", "i", "z"),
+}  # Legacy Surveys cutouts without a BANDS card
 _GREY = ("grey",)
 
 
@@ -180,9 +183,7 @@ def _is_image(hdu: fits.hdu.base.ExtensionHDU) -> bool:
     return len(shape) == 2 or shape[0] <= 8
 
 
-def _names(
-    header: fits.Header, n: int, names: Sequence[str] | None, path: Path
-) -> tuple[str, ...]:
+def _names(header: fits.Header, n: int, names: Sequence[str] | None, path: Path) -> tuple[str, ...]:
     """Names given, else those of the header, else what such cubes usually hold."""
     if names is not None:
         if len(names) != n:

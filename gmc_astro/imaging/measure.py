@@ -231,7 +231,12 @@ def _petrosian(
     # local brightness in a ring from 0.8 to 1.25 r, as in SDSS, against the mean within r
     inner, outer = (np.interp(f * radii, radii, enclosed) for f in (0.8, 1.25))
     inner_area, outer_area = (np.interp(f * radii, radii, area) for f in (0.8, 1.25))
-    ratio = (outer - inner) / np.maximum(outer_area - inner_area, 1) / np.where(enclosed > 0, enclosed, np.inf) * area
+    ratio = (
+        (outer - inner)
+        / np.maximum(outer_area - inner_area, 1)
+        / np.where(enclosed > 0, enclosed, np.inf)
+        * area
+    )
     below = np.flatnonzero((ratio < ETA) & (radii > 2))
     below = below[below * 1.25 < len(radii)]
     if not len(below) or enclosed[below[0]] <= 0:
@@ -240,7 +245,5 @@ def _petrosian(
     petro = float(np.interp(ETA, ratio[[i, i - 1]], radii[[i, i - 1]])) if i else float(radii[0])
     flux = float(np.interp(APERTURE * petro, radii, enclosed))
     grown = np.maximum.accumulate(enclosed[: np.searchsorted(radii, APERTURE * petro) + 1])
-    r50, r90 = (
-        float(np.interp(share * flux, grown, radii[: len(grown)])) for share in (0.5, 0.9)
-    )
+    r50, r90 = (float(np.interp(share * flux, grown, radii[: len(grown)])) for share in (0.5, 0.9))
     return petro, flux, r50, r90

@@ -167,8 +167,7 @@ GZ_DECALS = ColourRecipe(
 
 #: All recipes by name.
 RECIPES: Mapping[str, ColourRecipe] = {
-    recipe.name: recipe
-    for recipe in (GZ_DECALS, LEGACY_DR9, LEGACY_DR10, SDSS_VIEWER, SDSS_LUPTON)
+    recipe.name: recipe for recipe in (GZ_DECALS, LEGACY_DR9, LEGACY_DR10, SDSS_VIEWER, SDSS_LUPTON)
 }
 
 

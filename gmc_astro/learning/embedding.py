@@ -126,7 +126,7 @@ def text_embeddings(encoder: Encoder, scheme: ClassScheme) -> np.ndarray:
 def class_starts(
     encoder: Encoder, scheme: ClassScheme, embeddings: np.ndarray, targets: np.ndarray
 ) -> np.ndarray:
-    """Where a probe starts: at the classes' words, or at their mean image where a name says nothing.
+    """Where a probe starts: the classes' words, or their mean image where a name says nothing.
 
     Parameters
     ----------

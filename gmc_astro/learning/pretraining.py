@@ -203,9 +203,7 @@ class _Run:
         encoder, settings = self.encoder, self.settings
         generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
         pixels = to_channels_first(torch.from_numpy(images).to(encoder.device))
-        pixels, flipped = augment(
-            pixels, encoder.contract.size, settings.augmentation, generator
-        )
+        pixels, flipped = augment(pixels, encoder.contract.size, settings.augmentation, generator)
         pixels = normalise(pixels, encoder.contract.mean, encoder.contract.std)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         texts = captions.write(rows, epoch=epoch, seed=settings.seed, flipped=flipped.numpy())
@@ -237,7 +235,9 @@ class _Run:
         if step < warm:
             return settings.learning_rate * (step + 1) / warm
         phase = (step - warm) / max(total - warm, 1)
-        share = settings.final_rate + (1 - settings.final_rate) * (1 + math.cos(math.pi * phase)) / 2
+        share = (
+            settings.final_rate + (1 - settings.final_rate) * (1 + math.cos(math.pi * phase)) / 2
+        )
         return settings.learning_rate * share
 
     @contextmanager

@@ -158,7 +158,9 @@ def _choose_strength(
     for train, test in folds.split(features, targets):
         for i, strength in enumerate(STRENGTHS):
             weights, bias = _solve(features[train], targets[train], start, strength)
-            losses[i] += _cross_entropy(features[test] @ weights.T + bias, targets[test]) * len(test)
+            losses[i] += _cross_entropy(features[test] @ weights.T + bias, targets[test]) * len(
+                test
+            )
     return float(STRENGTHS[int(np.argmin(losses))])
 
 

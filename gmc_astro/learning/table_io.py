@@ -47,9 +47,7 @@ def check_output(path: str | os.PathLike, *, overwrite: bool = False) -> Path:
     """
     path = Path(path)
     if path.suffix not in TABLE_FORMATS:
-        raise InputError(
-            f"{path}: suffix {path.suffix!r} is not one of {', '.join(TABLE_FORMATS)}"
-        )
+        raise InputError(f"{path}: suffix {path.suffix!r} is not one of {', '.join(TABLE_FORMATS)}")
     if not path.parent.is_dir():
         raise InputError(f"{path}: the folder {path.parent} does not exist")
     if path.exists() and not overwrite:
@@ -108,9 +106,7 @@ def read_table(path: str | os.PathLike) -> QTable:
     """
     path = Path(path)
     if path.suffix not in TABLE_FORMATS:
-        raise InputError(
-            f"{path}: suffix {path.suffix!r} is not one of {', '.join(TABLE_FORMATS)}"
-        )
+        raise InputError(f"{path}: suffix {path.suffix!r} is not one of {', '.join(TABLE_FORMATS)}")
     name, options = TABLE_FORMATS[path.suffix]
     options = {k: v for k, v in options.items() if k == "path"}
     table = QTable.read(path, format=name, **options)

@@ -1,4 +1,4 @@
-"""On-device preprocessing: uint8 images are moved once, then turned, resized and normalised there."""
+"""On-device preprocessing: uint8 images move once, and are resized and normalised there."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ def resize(images: Tensor, size: int) -> Tensor:
     """Resize float (N, 3, H, W) to (N, 3, size, size); antialiased where it shrinks."""
     if images.shape[-2:] == (size, size):
         return images
-    return F.interpolate(
-        images, (size, size), mode="bilinear", align_corners=False, antialias=True
-    )
+    return F.interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)
 
 
 def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:

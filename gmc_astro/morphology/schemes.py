@@ -203,7 +203,11 @@ GZ2_FIVE_CLASS = _scheme(
 GALAXY10_DECALS = _scheme(
     "GALAXY10_DECALS",
     {
-        "disturbed": ("a disturbed galaxy", "an irregular galaxy", "something odd, disturbed in shape"),
+        "disturbed": (
+            "a disturbed galaxy",
+            "an irregular galaxy",
+            "something odd, disturbed in shape",
+        ),
         "merging": ("merging galaxies", "a merger", "an interacting pair of galaxies"),
         "round_smooth": (
             "a smooth galaxy, measured round in outline",
@@ -253,7 +257,10 @@ GALAXY_MNIST = _scheme(
             "a smooth elliptical galaxy, cigar-shaped",
         ),
         "edge_on_disk": ("an edge-on disk galaxy", "a disk seen edge-on"),
-        "unbarred_spiral": ("a spiral galaxy, without a bar", "an unbarred galaxy, with spiral arms"),
+        "unbarred_spiral": (
+            "a spiral galaxy, without a bar",
+            "an unbarred galaxy, with spiral arms",
+        ),
     },
 )
 

@@ -64,15 +64,26 @@ def test_classify_writes_a_table(folder, tiny_folder, suffix):
     assert len(table) == 40
     assert table.meta["class_names"][0] == "smooth_round"
     assert str(out) in result.stdout
-    assert "exists" in run(
-        *("classify", folder, "--model", tiny_folder, "--classes", "a,b", "-o", out), code=2
-    ).stderr
+    assert (
+        "exists"
+        in run(
+            *("classify", folder, "--model", tiny_folder, "--classes", "a,b", "-o", out), code=2
+        ).stderr
+    )
 
 
 def test_classify_counts_what_failed(folder, tiny_folder):
     (folder / "07.png").write_bytes((folder / "07.png").read_bytes()[:200])
     result = run(
-        "classify", folder, "--model", tiny_folder, "--classes", "a,b", "-o", folder / "o.ecsv", code=1
+        "classify",
+        folder,
+        "--model",
+        tiny_folder,
+        "--classes",
+        "a,b",
+        "-o",
+        folder / "o.ecsv",
+        code=1,
     )
     assert "39 of 40 images classified." in result.stderr
     assert "1 failed:" in result.stderr
@@ -84,7 +95,9 @@ def test_classes_from_a_file(folder, tiny_folder):
     (folder / "classes.json").write_text(json.dumps({"a": ["a ring"], "b": ["a bar"]}))
     (folder / "classes.toml").write_text('a = ["a ring"]\nb = ["a bar"]\n')
     outputs = [
-        run("classify", folder / "00.png", "--model", tiny_folder, "--classes", folder / name).stdout
+        run(
+            "classify", folder / "00.png", "--model", tiny_folder, "--classes", folder / name
+        ).stdout
         for name in ("classes.json", "classes.toml")
     ]
     assert outputs[0] == outputs[1]
@@ -120,9 +133,10 @@ def test_fit_then_classify(folder, tiny_folder, labels):
     assert str(model) in result.output
     run("classify", folder, "--model", model, "-o", folder / "out.ecsv")
     assert np.mean(read_table(folder / "out.ecsv")["label"] == labels) > 0.9
-    assert "exists" in run(
-        "fit", folder / "labels.csv", "--model", tiny_folder, "-o", model, code=2
-    ).stderr
+    assert (
+        "exists"
+        in run("fit", folder / "labels.csv", "--model", tiny_folder, "-o", model, code=2).stderr
+    )
 
 
 def test_fit_on_a_stack_with_labels(folder, tiny_folder, pictures, labels):
@@ -213,8 +227,10 @@ def test_real_fits_files(data_folder, tmp_path):
     table = read_table(out)
     names = {str(name).rsplit("/", 1)[-1] for name in table["id"]}
     assert {file.name for file in files} <= names
-    failed = {str(row["id"]).rsplit("/", 1)[-1]: row["status"] for row in table[table["label"].mask]}
+    failed = {
+        str(row["id"]).rsplit("/", 1)[-1]: row["status"] for row in table[table["label"].mask]
+    }
     assert len(failed) == 1
-    (name, reason), = failed.items()
+    ((name, reason),) = failed.items()
     assert "trunc" in name.lower() or "trunc" in reason.lower()
     assert reason in result.stderr

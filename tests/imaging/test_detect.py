@@ -26,7 +26,10 @@ def test_cutouts_are_centred(sky):
     cutouts, widths = cut_out(sky, find_galaxies(sky), size=33)
     assert cutouts.shape == (3, 33, 33, 3)
     assert (widths > 0).all()
-    assert all(np.unravel_index(c[..., 0].argmax(), (33, 33)) == pytest.approx((16, 16), abs=2) for c in cutouts)
+    assert all(
+        np.unravel_index(c[..., 0].argmax(), (33, 33)) == pytest.approx((16, 16), abs=2)
+        for c in cutouts
+    )
 
 
 def test_nothing_there():

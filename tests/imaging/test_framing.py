@@ -25,7 +25,9 @@ def test_flux_is_conserved(make_galaxy, size):
 
 def test_crop_at_scale_one_is_a_slice(make_galaxy):
     plane = make_galaxy(size=33)[None]
-    np.testing.assert_allclose(crop_square(plane, (16, 16), 9, 9), plane[:, 12:21, 12:21], rtol=1e-5)
+    np.testing.assert_allclose(
+        crop_square(plane, (16, 16), 9, 9), plane[:, 12:21, 12:21], rtol=1e-5
+    )
 
 
 def test_beyond_the_edge_is_zero(make_galaxy):

@@ -27,7 +27,9 @@ def test_axis_ratio(make_galaxy, ratio):
 def test_noise_does_not_move_the_radius(make_galaxy, n, noise):
     options = {"size": 160, "r_eff": 8, "n": n, "ellip": 0.3}
     clean = measure_galaxy(make_galaxy(**options)).petro_r90
-    noisy = [measure_galaxy(make_galaxy(**options, noise=noise, seed=s)).petro_r90 for s in range(5)]
+    noisy = [
+        measure_galaxy(make_galaxy(**options, noise=noise, seed=s)).petro_r90 for s in range(5)
+    ]
     assert np.median(noisy) == pytest.approx(clean, rel=0.15)
 
 

@@ -30,7 +30,9 @@ def test_viewer_follows_the_published_formula(flux):
     g, r, z = (np.maximum(0, s * f + 0.03) for s, f in zip((6.0, 3.4, 2.2), flux, strict=True))
     mean = (g + r + z) / 3
     expected = [
-        np.where(mean > 0, c * np.arcsinh(20 * mean) / (np.sqrt(20) * np.where(mean > 0, mean, 1)), 0)
+        np.where(
+            mean > 0, c * np.arcsinh(20 * mean) / (np.sqrt(20) * np.where(mean > 0, mean, 1)), 0
+        )
         for c in (z, r, g)
     ]
     expected = (np.clip(np.stack(expected, -1), 0, 1) * 255).astype(int)

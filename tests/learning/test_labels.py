@@ -31,7 +31,7 @@ def test_kinds(labels):
 
 
 def test_names_default_to_what_occurs():
-    assert encode_labels(["b", "a", "b"]) [1] == ("a", "b")
+    assert encode_labels(["b", "a", "b"])[1] == ("a", "b")
     assert encode_labels([2, 0])[1] == ("0", "1", "2")
 
 

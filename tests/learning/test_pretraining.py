@@ -60,7 +60,9 @@ def test_same_seed_same_weights(make_tiny_encoder, pictures, captions):
     assert not same(results[0], results[2])
 
 
-def test_an_interrupted_run_ends_as_an_undisturbed_one(make_tiny_encoder, pictures, captions, tmp_path):
+def test_an_interrupted_run_ends_as_an_undisturbed_one(
+    make_tiny_encoder, pictures, captions, tmp_path
+):
     whole = make_tiny_encoder()
     whole_log = pretrain(whole, open_images(pictures), captions, settings=SETTINGS, progress=False)
 
@@ -97,7 +99,9 @@ def test_folder_holds_state_and_log(fresh_encoder, pictures, captions, tmp_path)
         folder=tmp_path,
         progress=False,
     )
-    lines = [json.loads(line) for line in (tmp_path / "training_log.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (tmp_path / "training_log.jsonl").read_text().splitlines()
+    ]
     assert lines[0]["settings"]["batch_size"] == 8
     assert lines[1:] == log
     assert [entry["epoch"] for entry in log] == [1, 2, 3]
@@ -146,7 +150,9 @@ def test_votes_become_captions(fresh_encoder, pictures, votes):
 
 
 def test_handedness_is_silent_where_the_image_is_mirrored():
-    votes = VoteTable.read(Table({"id": np.arange(60).astype(str), "label": ["spiral_clockwise"] * 60}))
+    votes = VoteTable.read(
+        Table({"id": np.arange(60).astype(str), "label": ["spiral_clockwise"] * 60})
+    )
     captions = VoteCaptions(votes)
     rows = np.arange(60)
     for mirrored in (False, True):

@@ -43,7 +43,9 @@ def test_an_epoch_has_every_row_once(stack, memory_limit):
 def test_order_depends_on_seed_and_epoch_only(stack, memory_limit):
     def order(seed, epoch):
         shuffler = Shuffler(open_images(stack), memory_limit=memory_limit)
-        return [r for _, rows in shuffler.batches(64, seed=seed, epoch=epoch) for r in rows.tolist()]
+        return [
+            r for _, rows in shuffler.batches(64, seed=seed, epoch=epoch) for r in rows.tolist()
+        ]
 
     assert order(0, 0) == order(0, 0)
     assert order(0, 0) != order(0, 1)
@@ -53,7 +55,7 @@ def test_order_depends_on_seed_and_epoch_only(stack, memory_limit):
 def test_a_batch_that_is_not_full_is_left_out_unless_it_is_the_only_one(stack):
     batches = list(Shuffler(open_images(stack)).batches(300, seed=0, epoch=0))
     assert [len(rows) for _, rows in batches] == [300, 300]
-    (_, rows), = Shuffler(open_images(stack)).batches(10_000, seed=0, epoch=0)
+    ((_, rows),) = Shuffler(open_images(stack)).batches(10_000, seed=0, epoch=0)
     assert len(rows) == N
 
 
@@ -64,5 +66,5 @@ def test_rows_without_image_are_left_out(pictures, tmp_path):
         Image.fromarray(pictures[i]).save(tmp_path / f"{i}.png")
     (tmp_path / "2.png").write_bytes(b"broken")
     source = open_images(tmp_path, size=48)
-    (_, rows), = Shuffler(source).batches(8, seed=0, epoch=0)
+    ((_, rows),) = Shuffler(source).batches(8, seed=0, epoch=0)
     assert sorted(rows.tolist()) == [0, 1, 3]

@@ -52,7 +52,9 @@ def test_half_precision_is_half_the_size_and_nearly_the_same(tiny_encoder, tiny_
     path = write_checkpoint(tmp_path / "half", tiny_encoder, dtype="float16")
     sizes = [(p / WEIGHTS_FILE).stat().st_size for p in (path, tiny_folder)]
     assert sizes[0] < 0.55 * sizes[1]
-    vectors = read_checkpoint(path, device="cpu", precision="fp32").encoder.encode_texts(["a spiral"])
+    vectors = read_checkpoint(path, device="cpu", precision="fp32").encoder.encode_texts(
+        ["a spiral"]
+    )
     np.testing.assert_allclose(vectors, tiny_encoder.encode_texts(["a spiral"]), atol=2e-3)
 
 
@@ -151,7 +153,7 @@ def test_what_is_not_safetensors_is_refused(folder):
 
 def test_another_format_version_says_what_to_do(folder):
     edit_metadata(folder, format=99)
-    with pytest.raises(CheckpointError, match="format 99.*update the package"):
+    with pytest.raises(CheckpointError, match=r"format 99.*update the package"):
         read_checkpoint(folder)
 
 

@@ -31,9 +31,7 @@ def test_four_views_see_a_mirror_image(tiny_encoder):
     picture = np.zeros((1, 32, 32, 3), np.uint8)
     picture[0, 4:12, 4:28] = 200  # an "L", which no turn makes into its mirror image
     picture[0, 4:28, 4:8] = 200
-    own, mirrored = (
-        tiny_encoder.encode_images(p, views=4) for p in (picture, picture[:, :, ::-1])
-    )
+    own, mirrored = (tiny_encoder.encode_images(p, views=4) for p in (picture, picture[:, :, ::-1]))
     turned = tiny_encoder.encode_images(np.rot90(picture, axes=(1, 2)), views=4)
     np.testing.assert_allclose(turned, own, atol=1e-5)
     assert np.abs(mirrored - own).max() > 1e-4
@@ -61,7 +59,9 @@ def test_normalise():
 
 
 def test_short_captions_cost_less_but_mean_the_same(tiny_encoder):
-    tokens = tiny_encoder.tokenizer(["a spiral galaxy", "a smooth galaxy, measured round in outline"])
+    tokens = tiny_encoder.tokenizer(
+        ["a spiral galaxy", "a smooth galaxy, measured round in outline"]
+    )
     with torch.inference_mode():
         full = tiny_encoder.network.encode_text(tokens, normalize=True)
         short = tiny_encoder.text_features(tokens)
@@ -75,7 +75,8 @@ def test_features_carry_gradients(fresh_encoder):
 
 
 @pytest.mark.parametrize(
-    "images", [np.zeros((8, 8, 3), np.uint8), np.zeros((1, 8, 8, 3)), np.zeros((1, 3, 8, 8), np.uint8)]
+    "images",
+    [np.zeros((8, 8, 3), np.uint8), np.zeros((1, 8, 8, 3)), np.zeros((1, 3, 8, 8), np.uint8)],
 )
 def test_images_of_another_kind_are_refused(tiny_encoder, images):
     with pytest.raises(InputError, match=r"uint8 RGB images of shape \(N, H, W, 3\)"):

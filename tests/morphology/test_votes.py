@@ -67,7 +67,9 @@ def test_handedness():
     assert relation(votes, "clockwise") == -1
 
 
-@pytest.mark.parametrize(("ratio", "name"), [(0.9, "round"), (0.6, "in_between"), (0.3, "elongated")])
+@pytest.mark.parametrize(
+    ("ratio", "name"), [(0.9, "round"), (0.6, "in_between"), (0.3, "elongated")]
+)
 def test_outline(ratio, name):
     assert labelled("elliptical").with_outline([ratio]).fraction("outline", name).item() == 1
 
