@@ -15,6 +15,7 @@ import numpy as np
 from astropy.table import QTable
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.metadata_routing import UNUSED
 
 from gmc_astro.exceptions import InputError, RecipeMismatchWarning
 from gmc_astro.imaging import ImageSource, get_recipe
@@ -101,6 +102,12 @@ class GalaxyMorphologyClassifier(ClassifierMixin, BaseEstimator):
     (2, 2)
     """
 
+    # What a call takes is no metadata that scikit-learn's pipelines should route.
+    __metadata_request__fit = dict.fromkeys(("images", "labels", "method", "progress"), UNUSED)
+    __metadata_request__predict = dict.fromkeys(("images", "progress"), UNUSED)
+    __metadata_request__predict_proba = dict.fromkeys(("images", "progress"), UNUSED)
+    __metadata_request__score = dict.fromkeys(("images", "labels"), UNUSED)
+
     def __init__(
         self,
         model: str | os.PathLike = "compact",
@@ -165,13 +172,13 @@ class GalaxyMorphologyClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         images : SkyCoord, path, array, Table or ImageSource
-            Whatever `~gmc_astro.open_images` takes.
+            Whatever `~gmc_astro.sources.open_images` takes.
         classes : sequence of str, mapping of str to list of str, or ClassScheme, optional
             The classes. Default is the constructor's, else the model's own scheme.
         progress : bool, optional
             Show a progress bar.
         **source
-            Options of `~gmc_astro.open_images`.
+            Options of `~gmc_astro.sources.open_images`.
 
         Returns
         -------

@@ -1,7 +1,7 @@
 """Learning: losses, augmentation, the training loop, and heads that need few labels."""
 
 from gmc_astro.learning.augment import Augmentation
-from gmc_astro.learning.captions import FixedCaptions, VoteCaptions, as_captions
+from gmc_astro.learning.captions import Captions, FixedCaptions, VoteCaptions, as_captions
 from gmc_astro.learning.embedding import Embedded, class_starts, embed_source, text_embeddings
 from gmc_astro.learning.labels import encode_labels
 from gmc_astro.learning.losses import contrastive_loss
@@ -15,6 +15,7 @@ from gmc_astro.learning.validation import validate_questions
 __all__ = [
     "RECIPES",
     "Augmentation",
+    "Captions",
     "Embedded",
     "FixedCaptions",
     "LinearHead",

@@ -59,7 +59,7 @@ class PretrainSettings:
     ema : float, optional
         Decay of the exponential moving average of the weights, which becomes the result;
         less during the first steps. 0 takes the last weights instead.
-    augmentation : `~gmc_astro.learning.augment.Augmentation`, optional
+    augmentation : `~gmc_astro.learning.Augmentation`, optional
         How images are changed.
     seed : int, optional
         Seed of everything random.
@@ -100,7 +100,7 @@ def pretrain(
         Trained in place.
     source : `~gmc_astro.imaging.ImageSource`
         Images; rows without one are skipped.
-    captions : `~gmc_astro.learning.captions.Captions`
+    captions : `~gmc_astro.learning.Captions`
         Language for each row.
     settings : `PretrainSettings`, optional
         Default is ``RECIPES["gmc"]``.

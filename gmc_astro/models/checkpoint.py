@@ -106,7 +106,9 @@ def write_checkpoint(
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         _write_files(temporary, encoder, metadata or {}, head or {}, card, getattr(torch, dtype))
-        temporary.chmod(0o755)
+        temporary.chmod(0o755)  # temporary folders and safetensors files are private at first
+        for path in temporary.iterdir():
+            path.chmod(0o644)
         if folder.exists():
             shutil.rmtree(folder)
         temporary.replace(folder)

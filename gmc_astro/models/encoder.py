@@ -133,7 +133,7 @@ class Encoder:
         images : array_like, shape (N, H, W, 3), dtype uint8
             RGB images.
         views : {1, 2, 4, 8}, optional
-            Orientations to average over; see `~gmc_astro.models.preprocess.dihedral_views`.
+            Orientations to average over; see ``gmc_astro.models.preprocess``.
         batch_size : int, optional
             Images at a time. Default suits the device.
 

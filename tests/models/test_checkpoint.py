@@ -78,6 +78,12 @@ def test_an_existing_folder_is_kept(tiny_folder, tiny_encoder):
     assert sha256(tiny_folder / METADATA_FILE) == before
 
 
+def test_others_may_read_it(tiny_folder):
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tiny_folder.iterdir()}
+    assert set(modes.values()) == {0o644}
+    assert tiny_folder.stat().st_mode & 0o777 == 0o755
+
+
 def test_overwrite(tiny_encoder, folder):
     (folder / "stray.txt").write_text("old")
     write_checkpoint(folder, tiny_encoder, overwrite=True)

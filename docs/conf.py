@@ -1,0 +1,54 @@
+"""Configuration of Sphinx."""
+
+import os
+
+import gmc_astro
+
+project = "gmc_astro"
+author = "gmc_astro Developers"
+copyright = "2026, gmc_astro Developers"
+version = release = gmc_astro.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.doctest",
+    "sphinx_automodapi.automodapi",
+    "sphinx_automodapi.smart_resolver",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+exclude_patterns = ["_build"]
+templates_path = []
+html_theme = "pydata_sphinx_theme"
+html_static_path = ["_static"]
+html_title = f"gmc_astro {release}"
+html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
+
+suppress_warnings = ["myst.header"]  # the card starts below its own title
+nitpicky = True
+default_role = "obj"
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+automodapi_inheritance_diagram = False
+automodapi_toctreedirnm = "api"
+automodsumm_inherited_members = False
+autodoc_typehints = "none"
+
+# Names of other packages become links where their inventories can be fetched; elsewhere the
+# build needs no network. Our own names must always resolve.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(numpy|astropy|torch|sklearn|matplotlib|pathlib|scipy|PIL)\..*"),
+    (r"py:.*", r"(str|int|float|bool|bytes|list|dict|tuple|set|object|None|ABC|abc\..*)"),
+]
+if os.environ.get("READTHEDOCS"):
+    extensions.append("sphinx.ext.intersphinx")
+intersphinx_mapping = {
+    "python": ("https://docs.python.org/3", None),
+    "numpy": ("https://numpy.org/doc/stable", None),
+    "astropy": ("https://docs.astropy.org/en/stable", None),
+    "torch": ("https://pytorch.org/docs/stable", None),
+    "sklearn": ("https://scikit-learn.org/stable", None),
+    "matplotlib": ("https://matplotlib.org/stable", None),
+}
