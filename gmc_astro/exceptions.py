@@ -56,7 +56,7 @@ class RecipeMismatchWarning(GmcAstroWarning):
 
 
 class UnknownWordsWarning(GmcAstroWarning):
-    """A class prompt is mostly made of words that the model never read."""
+    """A class prompt has words that the model never read."""
 
 
 class ConvergenceWarning(GmcAstroWarning):

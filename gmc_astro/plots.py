@@ -24,7 +24,7 @@ def class_colours(names: Sequence[str]) -> dict[str, str]:
     Parameters
     ----------
     names : sequence of str
-        Classes; ten or fewer get colours of their own.
+        Classes; eight or fewer get colours of their own.
 
     Returns
     -------

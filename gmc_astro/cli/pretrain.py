@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 SECTIONS = {
-    "model": {"architecture", "weights", "name", "classes", "dtype"},
+    "model": {"architecture", "weights", "name", "classes", "dtype", "card"},
     "images": {"root", "tables", "size", "outlines", "exclude", "holdout"},
     "contract": {"recipe", "framing", "span", "pixel_scale"},
     "training": None,  # the fields of PretrainSettings
@@ -63,6 +63,7 @@ def command(
         raise InputError(f"{output} exists; give another folder")
     settings = _read(config)
     model, images = settings["model"], settings["images"]
+    card = Path(config).with_name(model["card"]).read_text() if config and "card" in model else None
     found = _tables(tables, images)
     everything = TrainingSet.read(found).without(images.get("exclude", ()))
     click.echo(f"{len(everything)} images in {len(found)} tables")
@@ -92,7 +93,7 @@ def command(
         validation=watched and (lambda e: validate_questions(e, watched, held_out.votes)),
     )
     contract = ImageContract(**{**classifier.encoder.contract.to_dict(), **settings["contract"]})
-    classifier.save(output, contract=contract, dtype=model.get("dtype", "float32"))
+    classifier.save(output, contract=contract, dtype=model.get("dtype", "float32"), card=card)
     click.echo(f"Checkpoint: {output}\nLog: {folder / 'training_log.jsonl'}")
 
 

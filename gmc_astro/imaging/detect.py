@@ -94,11 +94,13 @@ def cut_out(image: np.ndarray, galaxies: QTable, *, size: int) -> tuple[np.ndarr
     -------
     cutouts : `~numpy.ndarray`, shape (N, size, size, 3), dtype uint8
         6.4 petroR90 across where that can be measured, else as wide as the source's light.
-        Black beyond the picture's edge.
+        The sky (the picture's median) is taken off each channel, because models know it as
+        black. Black beyond the picture's edge.
     width : `~numpy.ndarray`, shape (N,)
         Side of each cutout in pixels of the picture.
     """
     planes = np.moveaxis(np.asarray(image, np.float32), -1, 0)
+    planes = planes - np.median(planes, axis=(1, 2), keepdims=True)
     cutouts = np.zeros((len(galaxies), size, size, 3), np.uint8)
     widths = np.zeros(len(galaxies))
     for i, (x, y, sigma) in enumerate(galaxies.iterrows("x", "y", "semimajor")):

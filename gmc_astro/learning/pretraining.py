@@ -29,6 +29,7 @@ from gmc_astro.learning.captions import Captions
 from gmc_astro.learning.losses import contrastive_loss
 from gmc_astro.learning.shuffling import Shuffler
 from gmc_astro.models import Encoder
+from gmc_astro.models.network import token_embedding
 from gmc_astro.models.preprocess import normalise, to_channels_first
 
 __all__ = ["RECIPES", "PretrainSettings", "pretrain"]
@@ -59,6 +60,10 @@ class PretrainSettings:
     ema : float, optional
         Decay of the exponential moving average of the weights, which becomes the result;
         less during the first steps. 0 takes the last weights instead.
+    prune_words : bool, optional
+        In the result, zero the vector of each token that no caption had: such tokens say nothing
+        after a random start, the model can warn of them, and its file compresses well. Not for
+        an encoder that was trained before.
     augmentation : `~gmc_astro.learning.Augmentation`, optional
         How images are changed.
     seed : int, optional
@@ -73,6 +78,7 @@ class PretrainSettings:
     warmup: float = 0.1
     final_rate: float = 0.01
     ema: float = 0.998
+    prune_words: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
 
@@ -257,7 +263,18 @@ class _Run:
         """Leave the averaged weights in the network."""
         if self.settings.ema:
             self.network.load_state_dict(self.average.module.state_dict())
+        if self.settings.prune_words:
+            self.prune_words()
         self.network.eval()
+
+    def prune_words(self) -> None:
+        """Zero the vectors of tokens that never had a gradient, because no caption had them."""
+        table = token_embedding(self.network)
+        if table is None:
+            raise InputError("prune_words needs a text tower with a token embedding of its own")
+        seen = self.optimiser.state[table.weight]["exp_avg_sq"].any(dim=1, keepdim=True)
+        with torch.no_grad():
+            table.weight.mul_(seen)
 
 
 def _averaging(ema: float) -> Callable[[Any, Any, Any], None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -11,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gmc_astro.exceptions import InputError
+from gmc_astro.exceptions import InputError, UnknownWordsWarning
 from gmc_astro.models.contract import ImageContract
 from gmc_astro.models.device import autocast, pick_device, pick_precision
-from gmc_astro.models.network import encode_text
+from gmc_astro.models.network import encode_text, token_embedding
 from gmc_astro.models.preprocess import dihedral_views, normalise, resize, to_channels_first
 
 __all__ = ["Encoder"]
@@ -189,10 +191,52 @@ class Encoder:
         ------
         gmc_astro.exceptions.InputError
             If there is nothing to embed, or something is not a string.
+
+        Warns
+        -----
+        gmc_astro.exceptions.UnknownWordsWarning
+            If there are words that no caption had when the model was trained.
         """
         texts = list(texts)
         if not texts or not all(isinstance(text, str) for text in texts):
             raise InputError(f"texts must be one or more strings, not {texts!r}")
+        if unknown := self.unknown_words(texts):
+            warnings.warn(
+                f"{self.name} never read the words {', '.join(unknown)}: they say nothing to it; "
+                "use words of its model card",
+                UnknownWordsWarning,
+                stacklevel=2,
+            )
         self.network.eval()
         tokens = self.tokenizer(texts).to(self.device)
         return self.text_features(tokens).cpu().numpy()
+
+    def unknown_words(self, texts: Sequence[str]) -> list[str]:
+        """Words that the model cannot know, because no caption of its training had them.
+
+        Only a model that was pretrained from a random start with ``prune_words`` tells them.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Sentences or class prompts.
+
+        Returns
+        -------
+        words : list of str
+            In order of the alphabet.
+        """
+        table = token_embedding(self.network)
+        if table is None:
+            return []
+        never_read = ~table.weight.detach().any(dim=1).cpu()
+        if not never_read.any():
+            return []
+        words = sorted({word for text in texts for word in re.findall(r"\w+", text.lower())})
+        tokens = self.tokenizer(words)
+        # Zero is padding, and also the token of "!", which is no word.
+        return [
+            word
+            for word, row in zip(words, tokens, strict=True)
+            if never_read[row[row > 0]].any()
+        ]

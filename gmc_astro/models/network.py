@@ -28,6 +28,7 @@ __all__ = [
     "network_from_folder",
     "network_from_hub",
     "network_from_tag",
+    "token_embedding",
     "tokenizer_of",
 ]
 
@@ -166,6 +167,23 @@ def encode_text(network: nn.Module, tokens: Tensor) -> Tensor:
     x = x[torch.arange(len(x), device=x.device), tokens.argmax(dim=-1)]
     projection = network.text_projection
     return projection(x) if isinstance(projection, nn.Linear) else x @ projection
+
+
+def token_embedding(network: nn.Module) -> nn.Embedding | None:
+    """Table of the text tower with one vector a token.
+
+    Parameters
+    ----------
+    network : `~torch.nn.Module`
+        An open_clip network.
+
+    Returns
+    -------
+    table : `~torch.nn.Embedding` or None
+        The table; None in a text tower of Hugging Face, which keeps it elsewhere.
+    """
+    text = getattr(network, "text", network)
+    return getattr(text, "token_embedding", None)
 
 
 def network_from_folder(folder: Path) -> tuple[nn.Module, dict[str, Any]]:

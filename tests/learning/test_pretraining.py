@@ -1,6 +1,7 @@
 """Contrastive pretraining of a tiny model, for real."""
 
 import json
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,10 @@ import torch
 from astropy.table import Table
 
 from gmc_astro import open_images
-from gmc_astro.exceptions import InputError
+from gmc_astro.exceptions import InputError, UnknownWordsWarning
 from gmc_astro.learning import PretrainSettings, as_captions, pretrain, validate_questions
 from gmc_astro.learning.captions import FixedCaptions, VoteCaptions
+from gmc_astro.models.network import token_embedding
 from gmc_astro.morphology import VoteTable
 
 SETTINGS = PretrainSettings(epochs=3, batch_size=8, learning_rate=3e-3, ema=0.5)
@@ -47,6 +49,25 @@ def test_words_and_images_meet(fresh_encoder, pictures, labels, captions):
     similarity = fresh_encoder.encode_images(pictures) @ fresh_encoder.encode_texts(texts).T
     found = np.array(["round", "elongated"])[similarity.argmax(axis=1)]
     assert (found == labels).mean() > 0.9
+
+
+def test_words_that_no_caption_had_are_zero_and_warned_of(
+    fresh_encoder, pictures, captions
+):
+    start = token_embedding(fresh_encoder.network).weight.detach().clone()
+    settings = replace(SETTINGS, epochs=1, prune_words=True)
+    pretrain(fresh_encoder, open_images(pictures), captions, settings=settings, progress=False)
+    table = token_embedding(fresh_encoder.network).weight.detach()
+    kept = table.any(dim=1)
+    tokens = fresh_encoder.tokenizer(["a galaxy, measured round elongated in outline"])[0]
+    assert set(np.flatnonzero(kept).tolist()) | {0} == set(tokens.tolist())
+    assert (table[kept] != start[kept]).any(dim=1).all()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fresh_encoder.encode_texts(["A round galaxy!", "elongated in outline"])
+    with pytest.warns(UnknownWordsWarning, match="tiny never read the words barred, quokka:"):
+        fresh_encoder.encode_texts(["a barred galaxy", "a round quokka"])
 
 
 def test_same_seed_same_weights(make_tiny_encoder, pictures, captions):
