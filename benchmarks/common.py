@@ -62,9 +62,9 @@ def nearest_bits(hashes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return (a @ (1 - b.T) + (1 - a) @ b.T).min(axis=1).astype(int)
 
 
-def write_results(name: str, results: dict) -> Path:
-    """Write results as JSON beside the scripts."""
+def write_results(name: str, results: dict, lines: list[str]) -> None:
+    """Write results as JSON beside the scripts, and the printed lines, which the docs show."""
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(results, indent=1) + "\n")
-    return path
+    (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
+    (RESULTS / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    print(f"\nwritten: benchmarks/results/{name}.json and .txt")

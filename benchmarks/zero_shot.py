@@ -150,7 +150,7 @@ def main() -> None:
         lines.append(f"  {name:<{width}}{cells}   recall {row[names.index(name)] / row.sum():.3f}")
     print("\n".join(lines))
     if options.save:
-        path = write_results(
+        write_results(
             "zero_shot",
             {
                 "test_set": TEST_SET,
@@ -163,8 +163,8 @@ def main() -> None:
                 "classes": names,
                 "confusion": matrix.tolist(),
             },
+            lines,
         )
-        print(f"\nwritten: {path.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":
