@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,7 +116,11 @@ def text_embeddings(encoder: Encoder, scheme: ClassScheme) -> np.ndarray:
     ----------
     Radford et al. 2021, arXiv:2103.00020, section 3.1.4 (prompt ensembles).
     """
-    prompts = [list(scheme.classes[name]) for name in scheme.names]
+    return _mean_prompts(encoder, list(scheme.classes.values()))
+
+
+def _mean_prompts(encoder: Encoder, prompts: Sequence[Sequence[str]]) -> np.ndarray:
+    """One unit vector for each group of prompts."""
     vectors = encoder.encode_texts([prompt for group in prompts for prompt in group])
     parts = np.split(vectors, np.cumsum([len(group) for group in prompts])[:-1])
     means = np.stack([part.mean(axis=0) for part in parts])
@@ -142,11 +146,14 @@ def class_starts(
     Returns
     -------
     starts : `~numpy.ndarray`, shape (K, D)
-        One vector a class, of unit length.
+        One vector a class, of unit length; zero for a number that labels no image.
     """
-    starts = text_embeddings(encoder, scheme)
-    for k, name in enumerate(scheme.names):
-        rows = embeddings[targets == k]
-        if name.isdigit() and len(rows):
-            starts[k] = rows.mean(axis=0) / np.linalg.norm(rows.mean(axis=0))
+    starts = np.zeros((len(scheme.names), encoder.dim), np.float32)
+    spoken = [k for k, name in enumerate(scheme.names) if not name.isdigit()]
+    if spoken:
+        starts[spoken] = _mean_prompts(encoder, [scheme.classes[scheme.names[k]] for k in spoken])
+    for k in set(range(len(scheme.names))) - set(spoken):
+        if (targets == k).any():
+            mean = embeddings[targets == k].mean(axis=0)
+            starts[k] = mean / np.linalg.norm(mean)
     return starts

@@ -57,7 +57,8 @@ def contrastive_loss(
     >>> import torch
     >>> from gmc_astro.learning.losses import contrastive_loss
     >>> vectors = torch.eye(3)
-    >>> contrastive_loss(vectors, vectors, 2 * torch.eye(3) - 1, torch.tensor(100.0)).item()
+    >>> loss = contrastive_loss(vectors, vectors, 2 * torch.eye(3) - 1, torch.tensor(100.0))
+    >>> round(loss.item(), 6)
     0.0
     """
     logits = logit_scale * image_features @ text_features.T

@@ -236,7 +236,5 @@ class Encoder:
         tokens = self.tokenizer(words)
         # Zero is padding, and also the token of "!", which is no word.
         return [
-            word
-            for word, row in zip(words, tokens, strict=True)
-            if never_read[row[row > 0]].any()
+            word for word, row in zip(words, tokens, strict=True) if never_read[row[row > 0]].any()
         ]

@@ -107,7 +107,7 @@ def test_classes_from_a_file(folder, tiny_folder):
     ("args", "says"),
     [
         (["classify"], "Missing argument"),
-        (["classify", "nowhere/"], "nowhere"),
+        (["classify", "nowhere/", "--classes", "a,b"], "nowhere"),
         (["classify", "{folder}", "--classes", "one"], "names fewer than two classes"),
         (["classify", "{folder}", "--classes", "none.json"], "none.json is not a file"),
         (["classify", "{folder}", "--model", "compct"], "did you mean compact"),

@@ -51,9 +51,7 @@ def test_words_and_images_meet(fresh_encoder, pictures, labels, captions):
     assert (found == labels).mean() > 0.9
 
 
-def test_words_that_no_caption_had_are_zero_and_warned_of(
-    fresh_encoder, pictures, captions
-):
+def test_words_that_no_caption_had_are_zero_and_warned_of(fresh_encoder, pictures, captions):
     start = token_embedding(fresh_encoder.network).weight.detach().clone()
     settings = replace(SETTINGS, epochs=1, prune_words=True)
     pretrain(fresh_encoder, open_images(pictures), captions, settings=settings, progress=False)
