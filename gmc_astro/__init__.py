@@ -9,11 +9,22 @@ from gmc_astro._version import __version__
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["cli", "imaging", "learning", "models", "morphology", "plots", "sources"],
+    submodules=[
+        "cli",
+        "imaging",
+        "learning",
+        "models",
+        "morphology",
+        "plots",
+        "sources",
+        "surveys",
+        "testing",
+    ],
     submod_attrs={
         "classifier": ["GalaxyMorphologyClassifier"],
         "morphology": ["ClassScheme"],
         "sources": ["open_images"],
+        "surveys": ["fetch_cutouts"],
     },
 )
 

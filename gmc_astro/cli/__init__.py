@@ -8,7 +8,7 @@ import click
 
 __all__ = ["main"]
 
-COMMANDS = ("classify", "demo", "fit", "info", "pretrain")
+COMMANDS = ("classify", "cutouts", "demo", "fit", "info", "pretrain")
 
 
 class _LazyGroup(click.Group):
@@ -35,6 +35,8 @@ def main() -> None:
       gmc-astro demo
       gmc-astro classify cutouts/ -o predictions.ecsv
       gmc-astro classify Galaxy10_DECals.h5 --classes "spiral galaxy,elliptical galaxy"
+      gmc-astro classify --survey decals "184.85 5.79"
+      gmc-astro cutouts catalogue.ecsv --survey sdss -o cutouts.h5
       gmc-astro fit labels.csv -o my_model
 
     \b

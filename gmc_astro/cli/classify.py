@@ -36,7 +36,10 @@ __all__ = ["command"]
     type=click.Choice(["auto", "petrosian", "fixed", "none"]),
     default="auto",
     show_default=True,
-    help="How FITS images are cut out.",
+    help="How FITS images and positions are cut out.",
+)
+@click.option(
+    "--survey", help="Take IMAGES as a position, or a catalogue, in this survey: decals, sdss..."
 )
 @model_options
 @click.pass_context
@@ -49,12 +52,13 @@ def command(
     overwrite: bool,
     key: str | None,
     framing: str,
+    survey: str | None,
     model: str,
     weights: str | None,
     device: str,
     views: str,
 ) -> None:
-    """Classify IMAGES: files, folders, globs, HDF5 stacks or tables of files.
+    """Classify IMAGES: files, folders, globs, HDF5 stacks, tables of files, or positions.
 
     \b
     Examples:
@@ -63,6 +67,8 @@ def command(
       gmc-astro classify "fits/*.fits" --classes "barred spiral,unbarred spiral,smooth"
       gmc-astro classify Galaxy10_DECals.h5 --classes GALAXY10_DECALS -o out.parquet
       gmc-astro classify catalogue.ecsv --key file --model my_model -o out.fits
+      gmc-astro classify --survey decals "184.85 5.79"
+      gmc-astro classify --survey sdss catalogue.ecsv -o out.ecsv
 
     Exit code 1 says that some rows have no image; the table tells which and why.
     """
@@ -71,7 +77,8 @@ def command(
     if output:
         check_output(output, overwrite=overwrite)
     classifier = open_classifier(model, weights, device, views, parse_classes(classes))
-    options = {"key": key} if key else {}
+    given = {"key": key, "survey": survey}
+    options = {name: value for name, value in given.items() if value}
     inputs = images[0] if len(images) == 1 else list(images)
     table = classifier.predict(inputs, progress=True, framing=framing, **options)
     if output:

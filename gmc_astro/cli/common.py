@@ -109,13 +109,13 @@ def sentences(command: Callable) -> Callable:
     return wrapped
 
 
-def account(table: QTable) -> int:
+def account(table: QTable, what: str = "classified") -> int:
     """Print how many rows went well and why others did not; return the exit code."""
     from gmc_astro.imaging import is_ok
 
     status = np.asarray(table["status"], dtype=str)
     ok = is_ok(status)
-    click.echo(f"{ok.sum()} of {len(status)} images classified.", err=True)
+    click.echo(f"{ok.sum()} of {len(status)} images {what}.", err=True)
     for reason, count in Counter(status[~ok].tolist()).most_common():
         click.echo(f"  {count} failed: {reason}", err=True)
     return 0 if ok.all() else SOME_FAILED

@@ -2,6 +2,7 @@
 
 from gmc_astro.imaging import ImageBatch, ImageSource
 from gmc_astro.sources.arrays import ArraySource
+from gmc_astro.sources.cutout_file import write_cutouts
 from gmc_astro.sources.files import FileSource
 from gmc_astro.sources.hdf5 import HDF5Source
 from gmc_astro.sources.open import open_images
@@ -17,4 +18,5 @@ __all__ = [
     "ImageSource",
     "open_images",
     "read_catalog",
+    "write_cutouts",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from gmc_astro.exceptions import InputError
@@ -14,15 +15,17 @@ from gmc_astro.imaging import ColourRecipe, ImageSource, get_recipe
 from gmc_astro.sources.arrays import ArraySource
 from gmc_astro.sources.files import DEFAULT_SIZE, FileSource, find_files
 from gmc_astro.sources.hdf5 import HDF5_SUFFIXES, HDF5Source
+from gmc_astro.sources.positions import ids_of, positions_in, positions_of
 from gmc_astro.sources.selection import ConcatenatedSource
-from gmc_astro.sources.tables import CATALOG_SUFFIXES, file_column, read_catalog
+from gmc_astro.sources.tables import CATALOG_SUFFIXES, file_column, names_files, read_catalog
+from gmc_astro.surveys import Survey, fetch_cutouts
 
 __all__ = ["open_images"]
 
 FRAMINGS = ("auto", "petrosian", "fixed", "none")
 ACCEPTED = (
-    "a (N, H, W, 3) uint8 array, paths of JPEG, PNG, FITS or HDF5 files, a folder, a glob, "
-    "a Table with a column of files, or an ImageSource"
+    "a SkyCoord, a (N, H, W, 3) uint8 array, paths of JPEG, PNG, FITS or HDF5 files, a folder, "
+    "a glob, a Table with a column of files or positions, or an ImageSource"
 )
 
 
@@ -34,26 +37,37 @@ def open_images(
     framing: str = "auto",
     recipe: str | ColourRecipe | None = None,
     base: str | os.PathLike | None = None,
+    survey: str | Survey | None = None,
+    **fetch: Any,
 ) -> ImageSource:
     """Open images of any kind that is known.
 
     Parameters
     ----------
-    images : array_like, path-like, sequence of path-like, Table or ImageSource
-        A (N, H, W, 3) uint8 array; a file, folder or glob, or several; an HDF5 stack; a
-        table (or the path of one: CSV, ECSV, VOTable, Parquet) with a column of files.
+    images : SkyCoord, array_like, path-like, sequence of path-like, Table or ImageSource
+        Positions; a (N, H, W, 3) uint8 array; a file, folder or glob, or several; an HDF5
+        stack; a table (or the path of one: CSV, ECSV, VOTable, Parquet) with a column of files,
+        or else of positions (a SkyCoord, or ``ra`` and ``dec``).
     key : str, optional
         Data set of an HDF5 file, or column of a table. Default is the first usual name.
     size : int, optional
         Side in pixels to which files are resized, 224 if not given. Arrays and HDF5 stacks
         keep their own.
     framing : {"auto", "petrosian", "fixed", "none"}, optional
-        How FITS images are cut out; ``"auto"`` is ``"petrosian"``: 6.4 Petrosian radii
-        (petroR90) across, measured on the image. Pictures and arrays stay as they are.
+        How FITS images and positions are cut out; ``"auto"`` is ``"petrosian"``: 6.4
+        Petrosian radii (petroR90) across, measured on the image. Pictures and arrays stay as
+        they are.
     recipe : str or ColourRecipe, optional
-        Colours to render FITS images with; of pictures and arrays, the colours they have.
+        Colours to render FITS images and positions with; of pictures and arrays, the colours
+        they have.
     base : path-like, optional
         Folder that the names in a table are relative to. Default is the table's own folder.
+    survey : str or Survey, optional
+        Where positions are cut out of, ``"decals"`` if not given. Given, ``images`` are taken
+        as positions, also a table with files, or a string like ``"184.85 5.79"``.
+    **fetch
+        For positions, the other options of `~gmc_astro.surveys.fetch_cutouts`: ``cache``,
+        ``max_connections``, ``field``, ``petro_r90``, ``image_format``, ``bands``, ``progress``.
 
     Returns
     -------
@@ -80,14 +94,40 @@ def open_images(
     recipe = None if recipe is None else get_recipe(recipe)
     if isinstance(images, ImageSource):
         return images
+    options = {"size": size or DEFAULT_SIZE, "framing": framing, "recipe": recipe}
+    if survey is not None or isinstance(images, SkyCoord) or _has_positions_only(images, key):
+        return _open_positions(images, survey or "decals", options, fetch)
+    if fetch:
+        raise InputError(f"options {sorted(fetch)} are for positions: give survey= with them")
     if isinstance(images, np.ndarray) and images.dtype.kind not in "UOS":
         return ArraySource(images, recipe=recipe)
-    options = {"size": size or DEFAULT_SIZE, "framing": framing, "recipe": recipe}
     if isinstance(images, Table):
         return FileSource(file_column(images, key, base), **options)
     if isinstance(images, str | os.PathLike):
         return _open_path(os.fspath(images), key, base, options)
     return _open_several(images, key, base, options)
+
+
+def _has_positions_only(images: Any, key: str | None) -> bool:
+    """True for a table that names no files but has positions."""
+    if key is not None or not isinstance(images, Table):
+        return False
+    return not names_files(images) and positions_in(images) is not None
+
+
+def _open_positions(
+    images: Any, survey: str | Survey, options: Mapping[str, Any], fetch: Mapping[str, Any]
+) -> ImageSource:
+    """Positions, and the names that go with them."""
+    if isinstance(images, str | os.PathLike) and os.path.exists(images):
+        images = read_catalog(images)
+    ids = ids_of(images) if isinstance(images, Table) else None
+    framing = "petrosian" if options["framing"] == "auto" else options["framing"]
+    if framing == "petrosian" and fetch.get("image_format") == "jpeg":
+        framing = "fixed"
+    return fetch_cutouts(
+        positions_of(images), survey=survey, **(options | {"framing": framing, "ids": ids}), **fetch
+    )
 
 
 def _open_path(
@@ -99,6 +139,8 @@ def _open_path(
         return HDF5Source(path, key=key, size=options["size"], recipe=options["recipe"])
     if name.endswith(CATALOG_SUFFIXES) and "*" not in name:
         table = read_catalog(path)
+        if _has_positions_only(table, key):
+            return _open_positions(table, "decals", options, {})
         return FileSource(file_column(table, key, base or os.path.dirname(path)), **options)
     found = find_files(path)
     if all(file.lower().endswith(HDF5_SUFFIXES) for file in found):

@@ -10,7 +10,7 @@ from astropy.table import Table
 
 from gmc_astro.exceptions import InputError
 
-__all__ = ["CATALOG_SUFFIXES", "file_column", "read_catalog"]
+__all__ = ["CATALOG_SUFFIXES", "file_column", "names_files", "read_catalog"]
 
 FILE_COLUMNS = ("file", "filename", "file_name", "file_loc", "path", "image")
 CATALOG_SUFFIXES = (".csv", ".ecsv", ".vot", ".xml", ".parquet", ".txt")
@@ -41,6 +41,11 @@ def read_catalog(path: str | os.PathLike) -> Table:
         return Table.read(path, format="ascii.csv" if path.suffix == ".csv" else None)
     except Exception as err:  # each of astropy's readers raises its own kinds
         raise InputError(f"{path} cannot be read as a table: {str(err).splitlines()[0]}") from err
+
+
+def names_files(table: Table) -> bool:
+    """Tell whether a column has one of the usual names of files."""
+    return any(name in table.colnames for name in FILE_COLUMNS)
 
 
 def file_column(table: Table, key: str | None, base: str | os.PathLike | None) -> list[str]:

@@ -1,0 +1,157 @@
+"""Cutouts in an HDF5 file with Galaxy10's names, written so that nothing is lost by stopping."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from gmc_astro.exceptions import InputError
+from gmc_astro.imaging import ImageBatch, ImageSource
+
+__all__ = ["write_cutouts"]
+
+ROWS = 256  # of a part
+#: Names of what is measured, in Galaxy10's words where it has them.
+NAMES = {"pixel_scale": "pxscale"}
+
+
+def write_cutouts(
+    source: ImageSource,
+    path: str | os.PathLike,
+    *,
+    columns: Mapping[str, np.ndarray] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> np.ndarray:
+    """Write the rows of a source into an HDF5 file.
+
+    Finished rows are kept in ``PATH.parts`` until the file is complete; a run that was stopped
+    goes on from there. The file appears whole.
+
+    Parameters
+    ----------
+    source : `~gmc_astro.imaging.ImageSource`
+        Images, for example of `~gmc_astro.surveys.fetch_cutouts`.
+    path : path-like
+        File to write, with data sets ``images`` (N, H, W, 3) uint8, ``ra``, ``dec``,
+        ``object_id``, ``status``, ``pxscale`` (arcsec a pixel) and what else was measured.
+    columns : mapping of str to `~numpy.ndarray`, optional
+        More data sets, one value a row (``ans``, ``redshift``).
+    attributes : mapping, optional
+        Attributes of the file.
+    overwrite : bool, optional
+        Replace a file that is there.
+
+    Returns
+    -------
+    status : `~numpy.ndarray` of str, shape (N,)
+        What became of each row.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If the file is there, or there are no rows.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists; give another name, or overwrite it")
+    if not len(source):
+        raise InputError("there are no rows to write")
+    parts = _Parts(path, _fingerprint(source, attributes or {}))
+    for batch in source.iter_batches(ROWS, start=parts.finished(len(source))):
+        parts.write(batch)
+    status = _merge(source, parts, path, columns or {}, attributes or {})
+    shutil.rmtree(parts.folder)
+    return status
+
+
+class _Parts:
+    """Finished ranges of rows, each in a file of its own that appears whole."""
+
+    def __init__(self, path: Path, fingerprint: str) -> None:
+        self.folder = path.with_name(f"{path.name}.parts")
+        mark = self.folder / "fingerprint"
+        if self.folder.exists() and (not mark.is_file() or mark.read_text() != fingerprint):
+            shutil.rmtree(self.folder)  # of other rows, or of other options
+        self.folder.mkdir(parents=True, exist_ok=True)
+        mark.write_text(fingerprint)
+
+    def finished(self, rows: int) -> int:
+        """Rows that are there already."""
+        starts = range(0, rows, ROWS)
+        return next((start for start in starts if not self.file(start).is_file()), rows)
+
+    def file(self, start: int) -> Path:
+        return self.folder / f"{start:09d}.npz"
+
+    def write(self, batch: ImageBatch) -> None:
+        """Keep a batch."""
+        values = {name: getattr(v, "value", v) for name, v in batch.columns.items()}
+        temporary = self.folder / f".{batch.start}.{os.getpid()}.npz"
+        try:
+            np.savez(temporary, images=batch.images, status=batch.status, **values)
+            os.replace(temporary, self.file(batch.start))
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def read(self, start: int) -> dict[str, np.ndarray]:
+        """Return a batch by name."""
+        with np.load(self.file(start)) as found:
+            return dict(found)
+
+
+def _merge(
+    source: ImageSource,
+    parts: _Parts,
+    path: Path,
+    columns: Mapping[str, np.ndarray],
+    attributes: Mapping[str, Any],
+) -> np.ndarray:
+    """Copy the parts into one file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    status: list[str] = []
+    try:
+        with h5py.File(temporary, "w") as file:
+            for start in range(0, len(source), ROWS):
+                found = parts.read(start)
+                status += found.pop("status").tolist()
+                for name, values in found.items():
+                    _rows(file, NAMES.get(name, name), len(source), values)[
+                        start : start + ROWS
+                    ] = values
+            text = {"object_id": source.ids, "status": np.array(status)}
+            for name, values in {**text, **columns}.items():
+                values = np.asarray(values)
+                words = values.dtype.kind in "US"
+                file[name] = values.astype(object) if words else values
+            if source.coords is not None:
+                file["ra"], file["dec"] = source.coords.ra.deg, source.coords.dec.deg
+            file.attrs.update(attributes)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return np.array(status)
+
+
+def _rows(file: h5py.File, name: str, rows: int, like: np.ndarray) -> h5py.Dataset:
+    """The data set of a name, made when it is first needed."""
+    if name not in file:
+        file.create_dataset(name, shape=(rows, *like.shape[1:]), dtype=like.dtype)
+    return file[name]
+
+
+def _fingerprint(source: ImageSource, attributes: Mapping[str, Any]) -> str:
+    """What the parts depend on."""
+    digest = hashlib.sha256(json.dumps(dict(attributes), sort_keys=True, default=str).encode())
+    digest.update("\n".join(source.ids.tolist()).encode())
+    if source.coords is not None:
+        digest.update(np.asarray([source.coords.ra.deg, source.coords.dec.deg]).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,94 @@
+"""Bodies on disk: written whole, checked when read, the oldest dropped when there are too many."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from astropy.config import get_cache_dir
+
+from gmc_astro.surveys.conf import conf
+
+__all__ = ["BodyCache"]
+
+_DIGEST = 32  # bytes of SHA-256 in front of each body
+_TIDY_EVERY = 256  # writes between two looks at the size
+
+
+class BodyCache:
+    """Answers of servers by what was asked.
+
+    A file appears under its name only when it is complete (it is written beside it and
+    renamed), and begins with the hash of the rest: a file that was damaged is dropped and counts
+    as not there. Several processes may use one folder at once.
+
+    Parameters
+    ----------
+    folder : path-like, optional
+        Default is ``surveys`` in astropy's cache folder of gmc_astro.
+    """
+
+    def __init__(self, folder: str | os.PathLike | None = None) -> None:
+        if folder is None:
+            folder = Path(get_cache_dir("gmc_astro")) / "surveys"
+        self.folder = Path(folder)
+        self._writes = 0
+
+    def get(self, key: str) -> bytes | None:
+        """Return the body that was kept under ``key``, or None."""
+        path = self._path(key)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        digest, body = content[:_DIGEST], content[_DIGEST:]
+        if hashlib.sha256(body).digest() != digest:
+            path.unlink(missing_ok=True)
+            return None
+        return body
+
+    def put(self, key: str, body: bytes) -> None:
+        """Keep a body under ``key``."""
+        path = self._path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".part-", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(hashlib.sha256(body).digest() + body)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        self._writes += 1
+        if self._writes % _TIDY_EVERY == 0:
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Drop the oldest files until nine tenths of the size limit are left, and stale parts."""
+        limit = conf.cache_gigabytes * 1e9
+        files, total = [], 0
+        for path in self.folder.glob("*/*"):
+            try:
+                info = path.stat()
+            except FileNotFoundError:  # another process was faster
+                continue
+            if path.name.startswith(".part-"):
+                if time.time() - info.st_mtime > 3600:
+                    path.unlink(missing_ok=True)
+                continue
+            files.append((info.st_mtime, info.st_size, path))
+            total += info.st_size
+        if total <= limit:
+            return
+        for _, size, path in sorted(files):
+            path.unlink(missing_ok=True)
+            total -= size
+            if total <= 0.9 * limit:
+                return
+
+    def _path(self, key: str) -> Path:
+        name = hashlib.sha256(key.encode()).hexdigest()
+        return self.folder / name[:2] / name[2:]
