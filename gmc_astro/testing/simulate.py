@@ -36,7 +36,7 @@ class SimulatedGalaxy:
     bulge_index : float
         Sersic index of the bulge; the disk's is 1.
     axis_ratio : float
-        Of the disk; the bulge is rounder.
+        Of the disk.
     angle : float
         Of the disk's major axis, in radians from the x axis to the y axis of the array.
     bar : float
@@ -47,6 +47,8 @@ class SimulatedGalaxy:
         Brightness of the arms against the disk.
     winding : float
         Pitch angle in radians; negative winds the other way.
+    bulge_axis_ratio : float, optional
+        Of the bulge. Default is halfway between the disk's and round.
     """
 
     flux: float = 400.0
@@ -60,6 +62,7 @@ class SimulatedGalaxy:
     arms: int = 0
     arm_contrast: float = field(default=0.8, kw_only=True)
     winding: float = field(default=0.35, kw_only=True)
+    bulge_axis_ratio: float | None = field(default=None, kw_only=True)
 
 
 def galaxy_at(ra: float, dec: float, seed: int = 0) -> SimulatedGalaxy:
@@ -150,7 +153,7 @@ def render_galaxy(
 
 
 def _bulge(galaxy: SimulatedGalaxy, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    ratio = (1 + galaxy.axis_ratio) / 2
+    ratio = galaxy.bulge_axis_ratio or (1 + galaxy.axis_ratio) / 2
     plane = _sersic(x, y, galaxy.bulge_radius, galaxy.bulge_index, ratio, galaxy.angle)
     return plane * galaxy.flux * galaxy.bulge_share
 
