@@ -22,7 +22,8 @@ from gmc_astro.morphology.phrases import (
     UNKNOWN_GALAXY,
     subject_for,
 )
-from gmc_astro.morphology.trees import LABEL_TREE, DecisionTree
+from gmc_astro.morphology.tree import DecisionTree
+from gmc_astro.morphology.trees import LABEL_TREE
 from gmc_astro.morphology.votes import VoteTable
 
 __all__ = ["CaptionWriter"]

@@ -9,7 +9,7 @@ from gmc_astro.morphology import LABEL_TREE, PHRASES, SCHEMES, CaptionWriter, Vo
 @pytest.fixture(scope="module")
 def votes():
     """Every label that is known, forty galaxies of each, with measured outlines."""
-    from gmc_astro.morphology.readers import ANSWERS_OF_LABELS
+    from gmc_astro.morphology.label_tables import ANSWERS_OF_LABELS
 
     names = np.repeat(list(ANSWERS_OF_LABELS), 40)
     table = Table({"id": np.arange(len(names)).astype(str), "label": names})
