@@ -111,7 +111,8 @@ def reached_questions(shares: np.ndarray, tree: DecisionTree) -> np.ndarray:
     Returns
     -------
     reached : `~numpy.ndarray`, shape (N, Q)
-        0 to 1; 0 for questions that a program answered.
+        0 to 1; 0 for questions that a program answered. A question without votes lets everyone
+        pass if all its answers lead to the same question, else nobody.
     """
     place = {question.name: i for i, question in enumerate(tree.questions)}
     reached = np.zeros((len(shares), len(place)))
@@ -120,12 +121,13 @@ def reached_questions(shares: np.ndarray, tree: DecisionTree) -> np.ndarray:
         question = tree.question(name)
         if question.needs is not None:
             before, answer = question.needs
-            reached[:, place[name]] = (
-                reached[:, place[before]] * np.nan_to_num(shares)[:, tree.index(before, answer)]
-            )
-        for answer in question.answers:
+            share = np.nan_to_num(shares[:, tree.index(before, answer)])
+            reached[:, place[name]] = reached[:, place[before]] * share
+        passed = shares[:, tree.columns(name)]
+        if len({answer.leads_to for answer in question.answers}) == 1:
+            passed = np.where(np.isfinite(passed), passed, 1 / len(question.answers))
+        for answer, share in zip(question.answers, np.nan_to_num(passed).T, strict=True):
             if answer.leads_to is not None:
-                share = np.nan_to_num(shares[:, tree.index(name, answer.name)])
                 reached[:, place[answer.leads_to]] += reached[:, place[name]] * share
     return reached
 
