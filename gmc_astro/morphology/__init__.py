@@ -2,6 +2,7 @@
 
 from gmc_astro.morphology.captions import CaptionWriter
 from gmc_astro.morphology.gz2_class import parse_gz2_class, write_gz2_class
+from gmc_astro.morphology.lexicon import Statement
 from gmc_astro.morphology.phrases import PHRASES
 from gmc_astro.morphology.schemes import (
     GALAXY10_DECALS,
@@ -41,6 +42,7 @@ __all__ = [
     "ClassScheme",
     "DecisionTree",
     "Question",
+    "Statement",
     "VoteTable",
     "parse_gz2_class",
     "prompts_for",
