@@ -8,7 +8,7 @@ import click
 
 __all__ = ["main"]
 
-COMMANDS = ("classify", "cutouts", "demo", "fit", "info", "pretrain")
+COMMANDS = ("captions", "classify", "cutouts", "demo", "fit", "info", "pretrain")
 
 
 class _LazyGroup(click.Group):
@@ -38,6 +38,7 @@ def main() -> None:
       gmc-astro classify --survey decals "184.85 5.79"
       gmc-astro cutouts catalogue.ecsv --survey sdss -o cutouts.h5
       gmc-astro fit labels.csv -o my_model
+      gmc-astro captions votes.csv -o captions.parquet
 
     \b
     Exit codes: 0 all well, 1 some rows failed, 2 bad usage or input.

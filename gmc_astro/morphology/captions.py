@@ -1,75 +1,83 @@
 """Captions: what volunteers answered (and what was measured), said in a sentence.
 
-A caption is made of clauses, each a phrase for one answer with a word for its certainty. The
-phrases of different answers are all different, so `CaptionWriter.claims` can read back exactly
-what a caption asserts, and truthfulness can be tested on every caption there is.
+A caption is made of clauses. No two clauses of a style mean different things, so that
+`CaptionWriter.claims` reads back exactly what a caption asserts, and truthfulness can be tested
+on every caption there is.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Sequence
 
 import numpy as np
 
 from gmc_astro.exceptions import InputError
-from gmc_astro.morphology.phrases import (
-    CERTAIN,
-    LIKELY,
-    OPENINGS,
-    PHRASES,
-    UNKNOWN_GALAXY,
-    subject_for,
-)
-from gmc_astro.morphology.trees import LABEL_TREE, DecisionTree
+from gmc_astro.morphology.composing import compose
+from gmc_astro.morphology.consensus import find_consensus
+from gmc_astro.morphology.draws import Draws, keys_of
+from gmc_astro.morphology.lexicon import Lexicon, Statement
+from gmc_astro.morphology.styles import STYLES
+from gmc_astro.morphology.tree import DecisionTree
+from gmc_astro.morphology.trees import LABEL_TREE
 from gmc_astro.morphology.votes import VoteTable
 
 __all__ = ["CaptionWriter"]
-
-STYLES = ("plain",)
-_CLEAR = 0.8  # share of votes from which an answer may be stated without "probably"
-_HANDEDNESS = "handedness"
 
 
 class CaptionWriter:
     """Writes one sentence a galaxy from its votes.
 
-    An answer is spoken of only where it has at least half of its question's votes. Which
-    answers and which words are drawn from (id, epoch, seed): the same on every machine, others
-    from epoch to epoch.
+    An answer is spoken of only where its question was really asked (see `VoteTable.asked`) and
+    at least half of the votes are for it and for each answer on the way to it. How sure the
+    volunteers were is said in words:
+
+    =====================  ===============================  ==================================
+    Share of the votes     Plain                            Expert
+    =====================  ===============================  ==================================
+    0.8 and more           nothing, "clearly", "certainly"  nothing, "clearly"
+    0.6 to 0.8             "probably", "likely"             the same
+    0.5 to 0.6             "possibly", "perhaps"            the same
+    below 0.6, divided     "volunteers disagree whether"    the same
+    =====================  ===============================  ==================================
+
+    Which answers, how many of them and which words are drawn from (id, epoch, seed): the same
+    on every machine, others from epoch to epoch.
 
     Parameters
     ----------
     tree : `DecisionTree`, optional
         Tree of the votes.
-    style : {"plain"}, optional
-        Way of speaking.
+    style : {"plain", "expert", "prompt"}, optional
+        Plain English; type codes and terms ("SBb, two arms"); or as class prompts are written:
+        flatly, at most three clauses, each an answer of at least half of the volunteers.
+    min_votes : int, optional
+        Votes that a question needs to be spoken of, where they are known.
 
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If the style is unknown or there are no words for an answer of the tree.
+        If the style is unknown or has no words for an answer of the tree.
 
     Examples
     --------
     >>> from astropy.table import Table
     >>> from gmc_astro.morphology import CaptionWriter, VoteTable
-    >>> votes = VoteTable.read(Table({"label": ["edge_on"], "id": ["7"]}))
-    >>> writer = CaptionWriter()
+    >>> votes = VoteTable.read(Table({"gz2_class": ["SBb2m"], "id": ["7"]}))
+    >>> writer = CaptionWriter(style="expert")
     >>> caption, = writer(votes, epoch=3)
-    >>> ("edgeon", "yes") in writer.claims(caption)
+    >>> ("spiral", "spiral") in writer.claims("SBb, two arms")
     True
     """
 
-    def __init__(self, tree: DecisionTree = LABEL_TREE, style: str = "plain") -> None:
+    def __init__(
+        self, tree: DecisionTree = LABEL_TREE, style: str = "plain", *, min_votes: int = 10
+    ) -> None:
         if style not in STYLES:
-            raise InputError(f"style={style!r} is not one of {STYLES}")
-        silent = [pair for pair in tree.flat if pair not in PHRASES]
-        if silent:
-            raise InputError(f"there are no words for {silent[:3]} of tree {tree.name}")
+            raise InputError(f"style={style!r} is not one of {', '.join(STYLES)}")
         self.tree = tree
         self.style = style
+        self.min_votes = min_votes
+        self._lexicon = Lexicon(tree, STYLES[style])
 
     def __call__(
         self, votes: VoteTable, *, epoch: int = 0, seed: int = 0, handedness: bool = False
@@ -89,15 +97,51 @@ class CaptionWriter:
         -------
         captions : list of str
             One a row.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If the votes are on another tree.
         """
-        silenced = () if handedness else (_HANDEDNESS,)
-        return [
-            self._write(values, _Dice(f"{name}|{epoch}|{seed}"), silenced)
-            for name, values in zip(votes.ids.tolist(), votes.fractions, strict=True)
-        ]
+        if votes.tree != self.tree:
+            raise InputError(
+                f"the votes are on tree {votes.tree.name}, the writer is for {self.tree.name}; "
+                "make the writer with tree=votes.tree"
+            )
+        draws = Draws(keys_of(votes.ids), epoch, seed)
+        found = find_consensus(votes, self.min_votes)
+        return compose(self._lexicon, found, draws, handedness=handedness).tolist()
+
+    def statements(self, caption: str) -> tuple[Statement, ...]:
+        """Read back all that a caption says of the votes, also how sure it is.
+
+        Parameters
+        ----------
+        caption : str
+            A sentence of this writer.
+
+        Returns
+        -------
+        statements : tuple of (question, answer, least, below)
+            The answer's share of the votes is ``least`` or more and less than ``below``.
+            Where volunteers are said to disagree, the answer is None, and no answer's share is
+            ``below`` or more.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If a clause is not one of the writer's.
+
+        Examples
+        --------
+        >>> from gmc_astro.morphology import CaptionWriter
+        >>> CaptionWriter().statements("a disk galaxy, probably with a bar")[1]
+        Statement(question='bar', answer='bar', least=0.6, below=0.8)
+        """
+        return self._lexicon.read(caption)
 
     def claims(self, caption: str) -> frozenset[tuple[str, str]]:
-        """Read back what a caption asserts.
+        """Read back the answers that a caption asserts.
 
         Parameters
         ----------
@@ -107,14 +151,16 @@ class CaptionWriter:
         Returns
         -------
         claims : frozenset of (question, answer)
-            What it says, certainly or probably; empty if it says nothing.
+            What it says, certainly or possibly; empty if it says nothing, or only that
+            volunteers disagree.
 
         Raises
         ------
         gmc_astro.exceptions.InputError
             If a clause is not one of the writer's.
         """
-        return frozenset(pair for clause in caption.split(", ") for pair in self._read(clause))
+        said = self.statements(caption)
+        return frozenset((s.question, s.answer) for s in said if s.answer is not None)
 
     def claim_matrix(self, captions: Sequence[str]) -> np.ndarray:
         """Read back what many captions assert.
@@ -134,53 +180,3 @@ class CaptionWriter:
             for pair in self.claims(caption):
                 matrix[row, self.tree.index(*pair)] = True
         return matrix
-
-    def _write(self, values: np.ndarray, dice: _Dice, silenced: tuple[str, ...]) -> str:
-        facts = [
-            (pair, value)
-            for pair, value in zip(self.tree.flat, values.tolist(), strict=True)
-            if value >= 0.5 and pair[0] not in silenced
-        ]
-        opening = dice.choose(OPENINGS)
-        if not facts:
-            return opening + dice.choose(UNKNOWN_GALAXY)
-        kept = [fact for fact in facts if dice.below(4) > 0] or [facts[dice.below(len(facts))]]
-        if kept[0][0] != facts[0][0] and dice.below(2):
-            kept = [facts[0], *kept]
-        phrases = [dice.choose(PHRASES[pair]) for pair, _ in kept]
-        words = [dice.choose(CERTAIN if value >= _CLEAR else LIKELY) for _, value in kept]
-        opening += subject_for(phrases[0])
-        return opening + ", ".join(map("".join, zip(words, phrases, strict=True)))
-
-    def _read(self, clause: str) -> Iterator[tuple[str, str]]:
-        for opening in OPENINGS:
-            if opening and clause.startswith(opening):
-                clause = clause.removeprefix(opening)
-                break
-        for certainty in (*CERTAIN, *LIKELY):
-            if certainty and clause.startswith(certainty):
-                clause = clause.removeprefix(certainty)
-                break
-        if clause in UNKNOWN_GALAXY:
-            return
-        if clause not in self._meanings:
-            raise InputError(f"{clause!r} is not a clause that this writer writes")
-        yield self._meanings[clause]
-
-    @cached_property
-    def _meanings(self) -> dict[str, tuple[str, str]]:
-        return {phrase: pair for pair in self.tree.flat for phrase in PHRASES[pair]}
-
-
-class _Dice:
-    """Choices that depend on a text alone, the same on every machine."""
-
-    def __init__(self, text: str) -> None:
-        self._state = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=48).digest())
-
-    def below(self, n: int) -> int:
-        self._state, choice = divmod(self._state, n)
-        return choice
-
-    def choose(self, options: Sequence[str]) -> str:
-        return options[self.below(len(options))]

@@ -1,20 +1,31 @@
-"""The words of captions: phrases for each answer, several ways each, none for two answers."""
+"""The words of captions: phrases for each answer, several ways each, none for two answers.
+
+Answers that mean the same share their phrases, whichever tree they stand in.
+"""
 
 from __future__ import annotations
 
-__all__ = ["CERTAIN", "LIKELY", "OPENINGS", "PHRASES", "UNKNOWN_GALAXY", "subject_for"]
+__all__ = [
+    "ADVERBIAL_OPENINGS",
+    "DISPUTES",
+    "OPENINGS",
+    "PHRASES",
+    "SUBJECT",
+    "UNKNOWN_GALAXY",
+    "subject_for",
+]
 
 #: What a caption may begin with.
 OPENINGS = ("", "", "", "image of ", "this is ", "picture showing ")
 
-#: Words before an answer that most volunteers gave.
-CERTAIN = ("", "", "", "clearly ", "certainly ")
-
-#: Words before an answer that more volunteers gave than not.
-LIKELY = ("probably ", "possibly ", "likely ")
+#: Openings after which a word such as "clearly" may stand.
+ADVERBIAL_OPENINGS = ("", "this is ")
 
 #: What is said where nothing is known.
 UNKNOWN_GALAXY = ("a galaxy", "some galaxy")
+
+#: What a caption begins with where its first phrase names nothing.
+SUBJECT = f"{UNKNOWN_GALAXY[0]}, "
 
 #: Phrases of each (question, answer).
 PHRASES: dict[tuple[str, str], tuple[str, ...]] = {
@@ -126,6 +137,30 @@ PHRASES: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     ("handedness", "clockwise"): ("arms turning clockwise", "a clockwise spiral"),
     ("handedness", "anticlockwise"): ("arms turning anticlockwise", "an anticlockwise spiral"),
+    # Galaxy Zoo DECaLS
+    ("bar", "strong"): ("a strongly barred galaxy", "with a strong bar", "with a clear strong bar"),
+    ("bar", "weak"): ("a weakly barred galaxy", "with a weak bar", "with a faint weak bar"),
+    ("bulge_size", "dominant"): ("with a dominant bulge", "dominated by its bulge"),
+    ("bulge_size", "large"): ("with a large bulge", "with a big central bulge"),
+    ("bulge_size", "moderate"): ("with a moderate bulge", "with a bulge of moderate size"),
+    ("bulge_size", "small"): ("with a small bulge", "with a little bulge"),
+    ("bulge_size", "no_bulge"): ("without a central bulge", "a bulgeless disk"),
+    ("merging", "no_merger"): ("neither merging nor disturbed", "with no sign of a merger"),
+    ("merging", "minor_disturbance"): ("slightly disturbed", "with a minor disturbance"),
+    ("merging", "major_disturbance"): ("strongly disturbed", "with a major disturbance"),
+    ("merging", "tidal_debris"): ("with tidal debris", "surrounded by tidal debris"),
+    ("merging", "merger_and_debris"): ("a merger with tidal debris", "merging amid tidal debris"),
+    # Galaxy Zoo 1
+    ("galaxy_type", "clockwise"): ("a spiral turning clockwise", "a clockwise spiral galaxy"),
+    ("galaxy_type", "anticlockwise"): (
+        "a spiral turning anticlockwise",
+        "an anticlockwise spiral galaxy",
+    ),
+    ("galaxy_type", "star_or_dont_know"): (
+        "a star or a galaxy of no clear type",
+        "an object that volunteers could not place",
+    ),
+    # measured, not voted
     ("outline", "round"): (
         "measured round in outline",
         "its outline measures round",
@@ -145,8 +180,52 @@ PHRASES: dict[tuple[str, str], tuple[str, ...]] = {
         "with a measured elongated outline",
     ),
 }
+PHRASES |= {
+    ("merging", "merger"): PHRASES["odd_feature", "merger"],
+    ("galaxy_type", "merger"): PHRASES["odd_feature", "merger"],
+    ("galaxy_type", "edge_on"): PHRASES["edgeon", "yes"],
+    ("galaxy_type", "elliptical"): (
+        "an elliptical galaxy",
+        "a smooth elliptical galaxy",
+        "an early-type galaxy",
+    ),
+}
+
+#: What is said of a question on which the volunteers disagree.
+DISPUTES: dict[str, tuple[str, ...]] = {
+    "smooth_or_features": (
+        "volunteers disagree whether it is smooth or has features",
+        "volunteers disagree whether there is a disk",
+    ),
+    "edgeon": (
+        "volunteers disagree whether it is edge-on",
+        "volunteers disagree whether the disk is seen from the side",
+    ),
+    "bar": (
+        "volunteers disagree whether it has a bar",
+        "volunteers disagree whether there is a bar through the centre",
+    ),
+    "spiral": (
+        "volunteers disagree whether it has spiral arms",
+        "volunteers disagree whether there is a spiral pattern",
+    ),
+    "bulge_prominence": ("volunteers disagree how prominent the bulge is",),
+    "bulge_size": ("volunteers disagree how large the bulge is",),
+    "odd": (
+        "volunteers disagree whether there is anything odd",
+        "volunteers disagree whether it has an odd feature",
+    ),
+    "rounded": ("volunteers disagree how round it is",),
+    "odd_feature": ("volunteers disagree what the odd feature is",),
+    "bulge_shape": ("volunteers disagree what shape the bulge has",),
+    "arms_winding": ("volunteers disagree how tightly the arms are wound",),
+    "arms_number": ("volunteers disagree how many arms there are",),
+    "handedness": ("volunteers disagree which way the arms turn",),
+    "merging": ("volunteers disagree whether it is merging or disturbed",),
+    "galaxy_type": ("volunteers disagree what type of galaxy it is",),
+}
 
 
 def subject_for(phrase: str) -> str:
     """Name the galaxy where a phrase that opens a sentence does not."""
-    return "" if phrase.startswith(("a ", "an ", "two ")) else f"{UNKNOWN_GALAXY[0]}, "
+    return "" if phrase.startswith(("a ", "an ", "two ")) else SUBJECT

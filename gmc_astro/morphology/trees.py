@@ -1,195 +1,54 @@
-"""Galaxy Zoo decision trees as data: what was asked, what could be answered, what came next."""
+"""Galaxy Zoo's decision trees as data, all in one vocabulary.
+
+A question or an answer that means the same has the same short name in every tree, whatever the
+published tables call it; `Answer.column` has their name. So words, prompts and votes can be
+shared between trees.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping
 
-from gmc_astro.exceptions import InputError
+from gmc_astro.morphology.tree import Answer, DecisionTree, Question
 
-__all__ = ["GZ2_TREE", "LABEL_TREE", "Answer", "DecisionTree", "Question"]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer to a question.
-
-    Parameters
-    ----------
-    name : str
-        Short name, unique within its question.
-    leads_to : str or None
-        Name of the question that follows, or None where the tree ends.
-    column : str
-        Stem of the answer's columns in the published catalogue; empty where there is none.
-    """
-
-    name: str
-    leads_to: str | None = None
-    column: str = ""
-
-    @property
-    def negative(self) -> bool:
-        """True where the answer says that something is not there."""
-        return self.name == "no" or self.name.startswith("no_")
+__all__ = [
+    "GZ1_TREE",
+    "GZ2_TREE",
+    "GZ_DECALS_DR5_TREE",
+    "GZ_DECALS_DR8_TREE",
+    "GZ_DECALS_DR12_TREE",
+    "LABEL_TREE",
+    "TREES",
+]
 
 
-@dataclass(frozen=True)
-class Question:
-    """One question of a tree.
-
-    Parameters
-    ----------
-    name : str
-        Short name, unique within its tree.
-    text : str
-        What volunteers were asked; for a measured question, what was measured.
-    answers : tuple of Answer
-        In the order of the published table.
-    measured : bool, optional
-        True where a program answered and no volunteer was asked.
-    needs : tuple of (question, answer), optional
-        Answer that this question depends on although it is not asked right after it.
-    """
-
-    name: str
-    text: str
-    answers: tuple[Answer, ...]
-    measured: bool = False
-    needs: tuple[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class DecisionTree:
-    """Questions in the order of the published table, the first one asked of every galaxy.
-
-    Parameters
-    ----------
-    name : str
-        Name of the tree.
-    questions : tuple of Question
-        All questions.
-    reference : str
-        Where it was published.
-
-    Examples
-    --------
-    >>> from gmc_astro.morphology import GZ2_TREE
-    >>> len(GZ2_TREE.questions), len(GZ2_TREE)
-    (11, 37)
-    >>> GZ2_TREE.path("bar")
-    (('smooth_or_features', 'features_or_disk'), ('edgeon', 'no'))
-    """
-
-    name: str
-    questions: tuple[Question, ...]
-    reference: str = ""
-
-    def __len__(self) -> int:
-        return len(self.flat)
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        return iter(self.flat)
-
-    @cached_property
-    def flat(self) -> tuple[tuple[str, str], ...]:
-        """All (question, answer) pairs, in order; a vote vector has one entry for each."""
-        return tuple((q.name, a.name) for q in self.questions for a in q.answers)
-
-    @cached_property
-    def _index(self) -> dict[tuple[str, str], int]:
-        return {pair: i for i, pair in enumerate(self.flat)}
-
-    def index(self, question: str, answer: str) -> int:
-        """Place of an answer in a vote vector.
-
-        Parameters
-        ----------
-        question, answer : str
-            Short names.
-
-        Returns
-        -------
-        index : int
-            Place in `flat`.
-
-        Raises
-        ------
-        gmc_astro.exceptions.InputError
-            If the tree has no such answer.
-        """
-        try:
-            return self._index[question, answer]
-        except KeyError:
-            raise InputError(f"tree {self.name} has no answer {answer!r} to {question!r}") from None
-
-    def columns(self, question: str) -> slice:
-        """Places of a question's answers in a vote vector.
-
-        Parameters
-        ----------
-        question : str
-            Short name.
-
-        Returns
-        -------
-        columns : slice
-            Range of `flat`.
-        """
-        start = 0
-        for q in self.questions:
-            if q.name == question:
-                return slice(start, start + len(q.answers))
-            start += len(q.answers)
-        raise InputError(f"tree {self.name} has no question {question!r}")
-
-    def path(self, question: str) -> tuple[tuple[str, str], ...]:
-        """Answers that must have been given before a question was asked.
-
-        Parameters
-        ----------
-        question : str
-            Short name.
-
-        Returns
-        -------
-        path : tuple of (question, answer)
-            From the first question on. Where several ways lead to a question (every galaxy
-            reaches the question for oddities), only what all of them share.
-        """
-        needs = next((q.needs for q in self.questions if q.name == question), None)
-        if needs is not None:
-            return (*self.path(needs[0]), needs)
-        ways = self._ways(question)
-        first = ways[0] if ways else ()
-        return tuple(pair for pair in first if all(pair in way for way in ways))
-
-    def _ways(self, question: str) -> list[tuple[tuple[str, str], ...]]:
-        """Every way from the first question to this one."""
-        if question == self.questions[0].name:
-            return [()]
-        return [
-            (*way, (q.name, a.name))
-            for q in self.questions
-            for a in q.answers
-            if a.leads_to == question
-            for way in self._ways(q.name)
-        ]
-
-
-def _answers(task: str, rows: str, prefix: str) -> tuple[Answer, ...]:
-    """Read ``number name next`` triples; the catalogue's stem follows from the first two."""
+def _answers(rows: str, column: str) -> tuple[Answer, ...]:
+    """Read ``number name next`` triples; ``column`` says how the stem is made of the first two."""
     answers = []
     for row in rows.split(";"):
         number, name, leads_to = row.split()
-        column = f"{prefix}_{task}_a{number}_{name}"
-        answers.append(Answer(name, None if leads_to == "end" else leads_to, column))
+        stem = column.format(number=number, name=name)
+        answers.append(Answer(name, None if leads_to == "end" else leads_to, stem))
     return tuple(answers)
 
 
+# Shares of the answer before that make a question asked, for 10 and for 20 votes (their table 3).
+_WILLETT = {
+    "edgeon": (0.227, 0.430),
+    "bar": (0.519, 0.715),
+    "spiral": (0.519, 0.715),
+    "bulge_prominence": (0.519, 0.715),
+    "rounded": (0.263, 0.469),
+    "odd_feature": (0.223, 0.420),
+    "bulge_shape": (0.326, 0.602),
+    "arms_winding": (0.402, 0.619),
+    "arms_number": (0.402, 0.619),
+}
+
+
 def _gz2(number: int, task: str, text: str, rows: str) -> Question:
-    return Question(task, text, _answers(task, rows, f"t{number:02d}"))
+    stems = f"t{number:02d}_{task}_a{{number}}_{{name}}"
+    return Question(task, text, _answers(rows, stems), threshold=_WILLETT.get(task, (0.5, 0.5)))
 
 
 _GZ2_QUESTIONS = (
@@ -258,6 +117,158 @@ GZ2_TREE = DecisionTree(
     "GZ2", _GZ2_QUESTIONS, "Willett et al. 2013, MNRAS 435, 2835, arXiv:1308.3496"
 )
 
+
+def _decals(campaign: str, name: str, published: str, text: str, rows: str) -> Question:
+    """A question of GZ DECaLS; rows are ``published-name name next``."""
+    return Question(name, text, _answers(rows, f"{published}-{campaign}_{{number}}"))
+
+
+def _decals_questions(
+    campaign: str, smooth: str, bars: str, bulge: tuple[str, str], counts: str, merging: str
+) -> tuple[Question, ...]:
+    """The tree that all campaigns share, with what each of them asked in its own way."""
+    return (
+        _decals(
+            campaign,
+            "smooth_or_features",
+            "smooth-or-featured",
+            "Is the galaxy simply smooth and rounded, with no sign of a disk?",
+            "smooth smooth rounded; featured-or-disk features_or_disk edgeon; "
+            "artifact star_or_artifact end",
+        ),
+        _decals(
+            campaign,
+            "edgeon",
+            "disk-edge-on",
+            "Could this be a disk viewed edge-on?",
+            "yes yes bulge_shape; no no bar",
+        ),
+        _decals(
+            campaign,
+            "bar",
+            "bar",
+            "Is there a bar feature through the centre of the galaxy?",
+            bars,
+        ),
+        _decals(
+            campaign,
+            "spiral",
+            "has-spiral-arms",
+            "Is there any sign of a spiral arm pattern?",
+            f"yes spiral arms_winding; no no_spiral {bulge[0]}",
+        ),
+        _decals(
+            campaign,
+            "arms_winding",
+            "spiral-winding",
+            "How tightly wound do the spiral arms appear?",
+            "tight tight arms_number; medium medium arms_number; loose loose arms_number",
+        ),
+        _decals(
+            campaign,
+            "arms_number",
+            "spiral-arm-count",
+            "How many spiral arms are there?",
+            "; ".join(f"{row} {bulge[0]}" for row in counts.split("; ")),
+        ),
+        _decals(
+            campaign,
+            bulge[0],
+            "bulge-size",
+            "How prominent is the central bulge, compared with the rest of the galaxy?",
+            bulge[1],
+        ),
+        _decals(
+            campaign,
+            "rounded",
+            "how-rounded",
+            "How rounded is it?",
+            f"{smooth} completely_round merging; in-between in_between merging; "
+            "cigar-shaped cigar_shaped merging",
+        ),
+        _decals(
+            campaign,
+            "bulge_shape",
+            "edge-on-bulge",
+            "Does the galaxy have a bulge at its centre? If so, what shape?",
+            "boxy boxy merging; none no_bulge merging; rounded rounded merging",
+        ),
+        _decals(
+            campaign,
+            "merging",
+            "merging",
+            "Is the galaxy currently merging or disturbed?",
+            merging,
+        ),
+    )
+
+
+def _later_campaign(campaign: str) -> tuple[Question, ...]:
+    return _decals_questions(
+        campaign,
+        smooth="round",
+        bars="strong strong spiral; weak weak spiral; no no_bar spiral",
+        bulge=(
+            "bulge_size",
+            "dominant dominant merging; large large merging; moderate moderate merging; "
+            "small small merging; none no_bulge merging",
+        ),
+        counts="1 1; 2 2; 3 3; 4 4; more-than-4 more_than_4; cant-tell cant_tell",
+        merging="none no_merger end; minor-disturbance minor_disturbance end; "
+        "major-disturbance major_disturbance end; merger merger end",
+    )
+
+
+_DECALS_REFERENCE = "Walmsley et al. 2022, MNRAS 509, 3966, arXiv:2102.08414"
+
+#: The tree of Galaxy Zoo DECaLS on images of DECaLS DR1 and DR2 ("dr12" in its columns).
+GZ_DECALS_DR12_TREE = DecisionTree(
+    "GZ_DECALS_DR12",
+    _decals_questions(
+        "dr12",
+        smooth="completely",
+        bars="yes bar spiral; no no_bar spiral",
+        bulge=(
+            "bulge_prominence",
+            "dominant dominant merging; obvious obvious merging; none no_bulge merging",
+        ),
+        counts="1 1; 2 2; 3 3; 4 4; more-than-4 more_than_4",
+        merging="neither no_merger end; tidal-debris tidal_debris end; "
+        "both merger_and_debris end; merger merger end",
+    ),
+    _DECALS_REFERENCE,
+)
+
+#: The tree of Galaxy Zoo DECaLS on images of DECaLS DR5.
+GZ_DECALS_DR5_TREE = DecisionTree("GZ_DECALS_DR5", _later_campaign("dr5"), _DECALS_REFERENCE)
+
+#: The tree of Galaxy Zoo on images of DESI Legacy Surveys DR8: that of DR5, in other columns.
+GZ_DECALS_DR8_TREE = DecisionTree(
+    "GZ_DECALS_DR8",
+    _later_campaign("dr8"),
+    "Walmsley et al. 2023, MNRAS 526, 4768, arXiv:2309.11425",
+)
+
+#: Galaxy Zoo 1: one question with six answers.
+GZ1_TREE = DecisionTree(
+    "GZ1",
+    (
+        Question(
+            "galaxy_type",
+            "What is it: elliptical, a spiral and which way it turns, edge-on, merger?",
+            (
+                Answer("elliptical", None, "P_EL"),
+                Answer("clockwise", None, "P_CW", mirror="anticlockwise"),
+                Answer("anticlockwise", None, "P_ACW", mirror="clockwise"),
+                Answer("edge_on", None, "P_EDGE"),
+                Answer("star_or_dont_know", None, "P_DK"),
+                Answer("merger", None, "P_MG"),
+            ),
+        ),
+    ),
+    "Lintott et al. 2008, arXiv:0804.4483; Lintott et al. 2011, arXiv:1007.3265",
+)
+
 #: Galaxy Zoo 2's questions, the way spiral arms turn (asked by Galaxy Zoo 1), and the outline
 #: as measured by photutils. Labels of several sources can be held in votes on this tree.
 LABEL_TREE = DecisionTree(
@@ -267,7 +278,10 @@ LABEL_TREE = DecisionTree(
         Question(
             "handedness",
             "Which way do the spiral arms turn?",
-            (Answer("clockwise", None, "P_CW"), Answer("anticlockwise", None, "P_ACW")),
+            (
+                Answer("clockwise", mirror="anticlockwise"),
+                Answer("anticlockwise", mirror="clockwise"),
+            ),
             needs=("spiral", "spiral"),
         ),
         Question(
@@ -279,3 +293,16 @@ LABEL_TREE = DecisionTree(
     ),
     "Willett et al. 2013, arXiv:1308.3496; Lintott et al. 2008, arXiv:0804.4483",
 )
+
+#: Shipped trees by name.
+TREES: Mapping[str, DecisionTree] = {
+    tree.name: tree
+    for tree in (
+        LABEL_TREE,
+        GZ2_TREE,
+        GZ_DECALS_DR12_TREE,
+        GZ_DECALS_DR5_TREE,
+        GZ_DECALS_DR8_TREE,
+        GZ1_TREE,
+    )
+}

@@ -3,7 +3,7 @@ import pytest
 from astropy.table import Table
 
 from gmc_astro.exceptions import VoteTableError
-from gmc_astro.morphology import LABEL_TREE, VoteTable
+from gmc_astro.morphology import GZ2_TREE, GZ_DECALS_DR5_TREE, LABEL_TREE, VoteTable
 
 CLAIMS = {
     "smooth": ("smooth_or_features", "smooth"),
@@ -97,10 +97,9 @@ def test_counts_without_votes_are_unknown():
     assert np.isnan(votes.fraction("smooth_or_features", "smooth")[1])
 
 
-def test_ids_of_19_digits_survive(data_folder):
-    votes = VoteTable.read(data_folder / "votes" / "gz2_stripe82_coadd_votes.csv.gz")
-    assert len(votes) == 19761
-    assert votes.ids[0] == "8647474690312307154"
+def test_ids_of_19_digits_survive(stripe82):
+    assert len(stripe82) == 19761
+    assert stripe82.ids[0] == "8647474690312307154"
 
 
 @pytest.mark.parametrize(
@@ -131,6 +130,42 @@ def test_rows_and_concatenation():
         VoteTable.concatenate([])
 
 
+def test_counts_go_with_their_rows(simulate):
+    votes = simulate(LABEL_TREE, 6)
+    np.testing.assert_array_equal(votes[2:4].counts, votes.counts[2:4])
+    assert labelled("spiral")[0].counts is None
+    joined = VoteTable.concatenate([labelled("spiral"), votes])
+    assert np.isnan(joined.counts[0]).all()
+    np.testing.assert_array_equal(joined.counts[1:], votes.counts)
+    assert VoteTable.concatenate([labelled("spiral"), labelled("edge_on")]).counts is None
+    np.testing.assert_array_equal(votes.with_outline(np.full(6, 0.9)).counts, votes.counts)
+
+
+def test_counts_of_real_votes(stripe82, stripe82_table):
+    column = "t04_spiral_a08_spiral_count"
+    counts = stripe82.counts[:, LABEL_TREE.index("spiral", "spiral")]
+    np.testing.assert_array_equal(counts, stripe82_table[column])
+    assert counts.dtype == np.float32
+    assert np.isnan(stripe82.counts[:, LABEL_TREE.columns("outline")]).all()
+
+
+def test_on_another_tree(simulate):
+    votes = simulate(GZ2_TREE, 5)
+    wider = votes.on(LABEL_TREE)
+    assert wider.tree == LABEL_TREE
+    assert np.isnan(wider.fraction("outline", "round")).all()
+    again = wider.on(GZ2_TREE)
+    np.testing.assert_array_equal(again.fractions, votes.fractions)
+    np.testing.assert_array_equal(again.counts, votes.counts)
+    assert votes.on(GZ2_TREE) is votes
+    assert simulate(GZ_DECALS_DR5_TREE, 5).on(LABEL_TREE).counts.shape == (5, len(LABEL_TREE))
+
+
+def test_trees_must_agree_to_be_joined(simulate):
+    with pytest.raises(VoteTableError, match=r"same tree; see VoteTable\.on"):
+        VoteTable.concatenate([simulate(GZ2_TREE, 2), labelled("spiral")])
+
+
 def test_unknown_layout_names_its_columns():
     with pytest.raises(VoteTableError, match=r"columns \['a'\] are of no layout"):
         VoteTable.read(Table({"a": [1]}))
@@ -149,3 +184,5 @@ def test_missing_file(tmp_path):
 def test_shapes_must_agree():
     with pytest.raises(VoteTableError, match="need \\(2, "):
         VoteTable(np.array(["a", "b"]), np.zeros((2, 3), np.float32))
+    with pytest.raises(VoteTableError, match="counts have shape"):
+        VoteTable(np.array(["a"]), np.zeros((1, 37)), GZ2_TREE, np.zeros((1, 36)))
