@@ -41,7 +41,10 @@ class SurveyServer(ThreadingHTTPServer):
     faults : `Faults`, optional
         How it fails.
     delay : float, optional
-        Seconds before each answer.
+        Seconds that each answer takes, or more where drawing the galaxy needs more.
+    galaxies : int, optional
+        Draw only so many different galaxies, which stand at all positions by turns, so that
+        answers come quickly. Default draws one for each position.
     slow : float, optional
         Seconds that a slow answer takes.
     retry_after : int, optional
@@ -56,11 +59,13 @@ class SurveyServer(ThreadingHTTPServer):
         faults: Faults | None = None,
         *,
         delay: float = 0.0,
+        galaxies: int | None = None,
         slow: float = 2.0,
         retry_after: int = 0,
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.faults = faults or Faults()
+        self.galaxies = galaxies
         self.delay, self.slow, self.retry_after = delay, slow, retry_after
         self.answers: Counter[str] = Counter()
         self.user_agents: set[str] = set()
@@ -146,6 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Answers one request."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer waits 40 ms for the acknowledgement of its head
     server: SurveyServer
 
     def log_message(self, *args: Any) -> None:
@@ -159,16 +165,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(json.dumps(_columns()).encode(), "application/json")
             return
         self.server.user_agents.add(self.headers.get("User-Agent", ""))
+        started = time.monotonic()
         fault = self.server.begin(self.path)
         slow = fault is not None and fault.name == "slow"
         if slow:  # the client gives up on it and may ask anew: it is not talking to us any more
             self.server.end()
         try:
-            time.sleep(self.server.delay)
             if fault is not None:
+                time.sleep(self.server.delay)
                 self._fail(fault, address.path, query)
             else:
-                self._send(*_answer(address.path, query))
+                answer = self._answer(address.path, query)
+                time.sleep(max(started + self.server.delay - time.monotonic(), 0))
+                self._send(*answer)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
         finally:
@@ -186,6 +195,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(_cross_match(body), "text/csv")
         finally:
             self.server.end()
+
+    def _answer(self, path: str, query: dict[str, str], **blanks: Any) -> tuple[bytes, str]:
+        return _answer(path, query, galaxies=self.server.galaxies, **blanks)
 
     def _send(self, body: bytes, kind: str, status: int = 200, **headers: str) -> None:
         self.send_response(status)
@@ -211,9 +223,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(PAGE, "text/html")
             case "slow":
                 time.sleep(self.server.slow)  # the client has given up meanwhile
-                self._send(*_answer(path, query))
+                self._send(*self._answer(path, query))
             case "cut off":
-                body, kind = _answer(path, query)
+                body, kind = self._answer(path, query)
                 self.send_response(200)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
@@ -223,12 +235,12 @@ class _Handler(BaseHTTPRequestHandler):
             case "hung up":
                 self.close_connection = True
             case "half a file":
-                body, kind = _answer(path, query)
+                body, kind = self._answer(path, query)
                 self._send(body[: len(body) // 2], kind)
             case "other shape":
                 side = str(int(query.get("size", query.get("width", "64"))) // 2)
                 smaller = dict.fromkeys(("size", "width", "height"), side)
-                self._send(*_answer(path, query | smaller))
+                self._send(*self._answer(path, query | smaller))
             case "empty":
                 self._send(b"", "image/fits")
             case "no such layer":
@@ -236,10 +248,10 @@ class _Handler(BaseHTTPRequestHandler):
             case "off the footprint":
                 self._off_the_footprint(path, query)
             case "no data in one band":
-                self._send(*_answer(path, query, blank="g"))
+                self._send(*self._answer(path, query, blank="g"))
             case "no data" | "constant":
                 value = np.nan if fault.name == "no data" else 0.0
-                self._send(*_answer(path, query, constant=value))
+                self._send(*self._answer(path, query, constant=value))
             case _:
                 raise ValueError(f"fault {fault.name!r} is not known")
 
@@ -253,7 +265,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _answer(
-    path: str, query: dict[str, str], *, blank: str = "", constant: float | None = None
+    path: str,
+    query: dict[str, str],
+    *,
+    galaxies: int | None = None,
+    blank: str = "",
+    constant: float | None = None,
 ) -> tuple[bytes, str]:
     """Body and content type of a request for an image."""
     if "hips2fits" in path:
@@ -269,7 +286,10 @@ def _answer(
     else:
         return b"not found", "text/html"
     position = float(query["ra"]), float(query["dec"])
-    planes = _planes(*position, tuple(bands), pixels, round(scale, 6))
+    drawn = position
+    if galaxies:
+        drawn = 150.0 + zlib.crc32(f"{position}".encode()) % galaxies, 2.0
+    planes = _planes(*drawn, tuple(bands), pixels, round(scale, 6))
     if constant is not None:
         planes = np.full_like(planes, constant)
     if blank:
