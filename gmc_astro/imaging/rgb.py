@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["is_south_up", "make_rgb"]
 
 Flux = np.ndarray | Mapping[str, np.ndarray]
+_TINY = np.float32(1e-30)  # keeps a division from failing where there is no light
 
 
 def make_rgb(
@@ -123,7 +124,8 @@ def _planes(
     if len(shapes) != 1 or len(next(iter(shapes))) != 2:
         raise InputError(f"bands have shapes {sorted(shapes)}; all must be the same (H, W)")
     planes = np.stack([np.asarray(plane, dtype=np.float32) for plane in planes])
-    np.nan_to_num(planes, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    if not np.isfinite(planes).all():  # nan_to_num takes longer than all the rest
+        np.nan_to_num(planes, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     if at is None:
         return planes, recipe.scales, recipe.mix
     return planes, (recipe.scales[at],), ((1.0,), (1.0,), (1.0,))
@@ -154,13 +156,10 @@ def _viewer(
         plane += np.float32(recipe.offset)
         np.maximum(plane, 0, out=plane)
     intensity = planes.mean(axis=0)
-    dark = intensity <= 0
-    intensity[dark] = 1
     factor = np.float32(recipe.softening) * intensity
     np.arcsinh(factor, out=factor)
-    factor /= np.float32(np.sqrt(recipe.softening)) * intensity
-    factor[dark] = 0
-    factor *= 255
+    factor /= np.float32(np.sqrt(recipe.softening)) * np.maximum(intensity, _TINY)
+    factor *= 255  # where there is no light, all channels are zero as well
     return _stack([_channel(planes, shares) * factor for shares in mix])
 
 
@@ -187,25 +186,18 @@ def _lupton(
     channels = [_channel(planes, shares) for shares in mix]
     intensity = channels[0] + channels[1]
     intensity += channels[2]
-    intensity /= 3
-    softening, stretch = np.float32(recipe.softening), np.float32(recipe.stretch)
+    intensity *= np.float32(1 / 3)
     # as astropy: slope so that a tenth of the stretch's range is shown as a tenth of white
-    slope = np.float32(0.1 / np.arcsinh(0.1 * recipe.softening))
-    dark = intensity <= 0
-    intensity[dark] = 1
-    factor = intensity * (softening / stretch)
+    slope = 0.1 / np.arcsinh(0.1 * recipe.softening)
+    factor = intensity * np.float32(recipe.softening / recipe.stretch)
     np.arcsinh(factor, out=factor)
-    factor *= 255 * slope
-    factor /= intensity
-    factor[dark] = 0
-    channels = [channel * factor for channel in channels]
+    factor *= np.float32(255 * slope)
+    factor /= np.maximum(intensity, _TINY)
+    factor *= intensity > 0
     brightest = np.maximum(np.maximum(channels[0], channels[1]), channels[2])
-    over = brightest > 255
-    if over.any():
-        shrink = 255 / brightest[over]
-        for channel in channels:
-            channel[over] *= shrink
-    return _stack(channels)
+    brightest *= factor
+    factor *= 255 / np.maximum(brightest, np.float32(255))
+    return _stack([channel * factor for channel in channels])
 
 
 def _stack(channels: list[np.ndarray]) -> np.ndarray:
