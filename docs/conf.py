@@ -1,8 +1,13 @@
 """Configuration of Sphinx."""
 
 import os
+import sys
+from pathlib import Path
 
 import gmc_astro
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
 
 project = "gmc_astro"
 author = "gmc_astro Developers"
@@ -39,7 +44,7 @@ autodoc_typehints = "none"
 # Names of other packages become links where their inventories can be fetched; elsewhere the
 # build needs no network. Our own names must always resolve.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(numpy|astropy|torch|sklearn|matplotlib|pathlib|scipy|PIL)\..*"),
+    (r"py:.*", r"(numpy|astropy|torch|sklearn|matplotlib|pathlib|scipy|PIL|http)\..*"),
     (r"py:.*", r"(str|int|float|bool|bytes|list|dict|tuple|set|object|None|ABC|abc\..*)"),
 ]
 if os.environ.get("READTHEDOCS"):
@@ -52,3 +57,13 @@ intersphinx_mapping = {
     "sklearn": ("https://scikit-learn.org/stable", None),
     "matplotlib": ("https://matplotlib.org/stable", None),
 }
+
+
+def setup(app):
+    """Draw the pictures before the pages are read."""
+    from pictures import draw_recipes
+
+    def draw(app):
+        draw_recipes(HERE / "_static" / "drawn" / "recipes.png")
+
+    app.connect("builder-inited", draw)

@@ -9,6 +9,8 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+from gmc_astro.testing import serve_surveys
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.rst").read_text()
 
@@ -48,7 +50,7 @@ def workplace(tmp_path, monkeypatch, make_galaxy):
 
 
 def test_examples_run(workplace, capsys):
-    script, few_labels, _ = blocks("python")
+    script, _, few_labels, _ = blocks("python")
     exec(script, {})
     assert "11.fits" in capsys.readouterr().out
     assert len(Table.read("predictions.ecsv")) == 12
@@ -58,9 +60,19 @@ def test_examples_run(workplace, capsys):
     assert (workplace / "galaxy10" / "gmc_astro.json").is_file()
 
 
+def test_positions_example_runs(workplace, capsys, monkeypatch):
+    """From a survey server on this machine."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace))
+    (workplace / "astropy").mkdir()
+    with serve_surveys():
+        exec(blocks("python")[1], {})
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.endswith(" ok") for line in lines) == 2
+
+
 def test_pretraining_example_runs(workplace):
     """With a model that needs no download, for one epoch."""
-    code = blocks("python")[2]
+    code = blocks("python")[3]
     assert '"ViT-B-16", weights="openai"' in code
     code = code.replace('"ViT-B-16", weights="openai"', '"compact", weights="random"')
     exec(code.replace("epochs=30", "epochs=1"), {})

@@ -33,7 +33,7 @@ class CutoutSource(ImageSource):
 
     Parameters
     ----------
-    plan : `~gmc_astro.surveys.fetching.Plan`
+    plan : Plan
         What to fetch, and how to frame it.
     ids : `~numpy.ndarray` of str, shape (N,)
         Name of each row.
