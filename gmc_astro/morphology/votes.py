@@ -34,6 +34,8 @@ class VoteTable:
         Share of a question's votes for each answer of the tree; NaN: not known or not asked.
     tree : `DecisionTree`, optional
         What the A columns mean.
+    counts : `~numpy.ndarray`, shape (N, A), dtype float32, optional
+        Votes for each answer; NaN where not known. None where the table has no counts.
 
     Examples
     --------
@@ -48,6 +50,7 @@ class VoteTable:
     ids: np.ndarray
     fractions: np.ndarray
     tree: DecisionTree = LABEL_TREE
+    counts: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.fractions.shape != (len(self.ids), len(self.tree)):
@@ -61,7 +64,8 @@ class VoteTable:
 
     def __getitem__(self, rows: Any) -> VoteTable:
         rows = np.atleast_1d(np.arange(len(self))[rows])
-        return replace(self, ids=self.ids[rows], fractions=self.fractions[rows])
+        counts = None if self.counts is None else self.counts[rows]
+        return replace(self, ids=self.ids[rows], fractions=self.fractions[rows], counts=counts)
 
     @classmethod
     def read(cls, source: str | os.PathLike | Table) -> VoteTable:
@@ -114,6 +118,19 @@ class VoteTable:
             np.concatenate([table.ids for table in tables]),
             np.concatenate([table.fractions for table in tables]),
             tables[0].tree,
+            cls._join_counts(tables),
+        )
+
+    @staticmethod
+    def _join_counts(tables: Sequence[VoteTable]) -> np.ndarray | None:
+        """Counts of all tables, NaN for those without; None where no table has any."""
+        if all(table.counts is None for table in tables):
+            return None
+        return np.concatenate(
+            [
+                np.full_like(table.fractions, np.nan) if table.counts is None else table.counts
+                for table in tables
+            ]
         )
 
     def fraction(self, question: str, answer: str) -> np.ndarray:
