@@ -98,7 +98,9 @@ class World:
         dist.all_reduce(joined)
         some, *sums = torch.split(joined, [part.numel() for part in flat])
         for parameter, total, found in zip(parameters, sums, some.tolist(), strict=True):
-            parameter.grad = total.view_as(parameter).clone() if found else None
+            # laid out in memory as the parameter, which the fused optimiser takes for granted
+            laid_out = torch.empty_like(parameter.detach()).copy_(total.view(parameter.shape))
+            parameter.grad = laid_out if found else None
 
     def wait(self) -> None:
         """Wait until every process has come here."""

@@ -129,7 +129,7 @@ def pretrain(
     if len(captions) != len(source):
         raise InputError(f"{len(captions)} captions for {len(source)} images; give one a row")
     if tensorboard and folder is None:
-        raise InputError("tensorboard=True needs folder= to write into")
+        raise InputError("tensorboard=True needs folder=, which it writes into")
     _check_batch(settings, world)
     leaks = find_leaks(source, exclude) if exclude is not None else np.zeros(len(source), bool)
     excluded = np.asarray(source.ids)[leaks].astype(str)

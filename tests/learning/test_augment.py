@@ -137,7 +137,7 @@ def test_recolouring_is_what_the_other_survey_would_have_shown(make_galaxy, here
     found = recolour(picture.clone(), here, (there,), torch.zeros(1, dtype=torch.long))
     before = (picture - expected).abs().mean()
     after = (found - expected).abs().mean()
-    assert after < 0.02
+    assert after < 0.03
     if here != there:
         assert after < 0.5 * before
 

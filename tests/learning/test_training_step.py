@@ -53,7 +53,8 @@ def test_pieces_give_the_gradients_of_the_whole(make_tiny_encoder, captions, pic
         assert part == pytest.approx(whole, rel=1e-5)
         assert set(found) == set(expected)
         for name, gradient in expected.items():
-            torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-6)
+            off = (found[name] - gradient).norm() / gradient.norm().clamp(min=1e-4)
+            assert off < 1e-3, name
 
 
 def test_running_statistics_count_each_piece_once(make_tiny_encoder, captions, pictures):
@@ -175,7 +176,7 @@ def test_tensorboard_that_is_not_installed(
     options = {"settings": SETTINGS, "progress": False, "tensorboard": True}
     with pytest.raises(InputError, match=r"pip install 'gmc_astro\[tensorboard\]'"):
         pretrain(fresh_encoder, open_images(pictures), captions, folder=tmp_path, **options)
-    with pytest.raises(InputError, match="needs? folder="):
+    with pytest.raises(InputError, match="tensorboard=True needs folder="):
         pretrain(fresh_encoder, open_images(pictures), captions, **options)
 
 
