@@ -27,14 +27,14 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
-from gmc_astro.learning import RECIPES, FixedCaptions, TrainingSet
-from gmc_astro.learning.augment import apply_draws, draw
+from gmc_astro.imaging import SDSS_LUPTON
+from gmc_astro.learning import RECIPES, FixedCaptions, PretrainSettings, TrainingSet
+from gmc_astro.learning.augment import draw, training_pixels
 from gmc_astro.learning.distributed import World
 from gmc_astro.learning.shuffling import Shuffler
 from gmc_astro.learning.training_step import Trainer
-from gmc_astro.models import Encoder, load_encoder
+from gmc_astro.models import Encoder, ImageContract, load_encoder
 from gmc_astro.models.device import autocast
-from gmc_astro.models.preprocess import normalise
 
 BATCH = 128
 REFERENCE = RECIPES["reference"]
@@ -86,9 +86,8 @@ def speed(batches: Callable[[], Iterator], repeats: int) -> list[float]:
 
 def data_path(training: TrainingSet, size: int, repeats: int) -> dict[str, object]:
     """(a): the same files to batches of augmented, normalised tensors of the same size."""
-    encoder = load_encoder("compact", device="cpu")
-    mean, std = encoder.contract.mean, encoder.contract.std
-    images = ReferenceImages(list(training.paths), size, mean, std)
+    contract = ImageContract(size=size)
+    images = ReferenceImages(list(training.paths), size, contract.mean, contract.std)
     loader = DataLoader(images, BATCH, shuffle=True, num_workers=workers(), drop_last=True)
     found: dict[str, object] = {"reference": speed(lambda: iter(loader), repeats)}
     for name, settings, held in (
@@ -96,20 +95,17 @@ def data_path(training: TrainingSet, size: int, repeats: int) -> dict[str, objec
         ("gmc, the reference's changes", REFERENCE, 224),
     ):
         shuffler = Shuffler(training.images(held))
-        found[name] = speed(lambda s=shuffler, c=settings: ours(s, c, size, mean, std), repeats)
+        found[name] = speed(lambda s=shuffler, c=settings: ours(s, c, contract), repeats)
     return {name: [round(value, 1) for value in values] for name, values in found.items()}
 
 
-def ours(shuffler: Shuffler, settings: object, size: int, mean: tuple, std: tuple) -> Iterator:
+def ours(shuffler: Shuffler, settings: PretrainSettings, contract: ImageContract) -> Iterator:
     """Batches as a training step makes them."""
-    from gmc_astro.imaging import SDSS_LUPTON
-
     generator = torch.Generator().manual_seed(0)
     for images, rows in shuffler.batches(BATCH, seed=0, epoch=0):
         draws = draw(len(rows), settings.augmentation, generator)
         pixels = torch.from_numpy(images)
-        pixels = apply_draws(pixels, size, settings.augmentation, draws, recipe=SDSS_LUPTON)
-        yield normalise(pixels, mean, std).contiguous(memory_format=torch.channels_last)
+        yield training_pixels(pixels, contract, settings.augmentation, draws, recipe=SDSS_LUPTON)
 
 
 def plain_loop(encoder: Encoder, images: DataLoader, texts: list[str], steps: int) -> float:

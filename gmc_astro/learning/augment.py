@@ -18,9 +18,10 @@ from torch import Generator, Tensor
 
 from gmc_astro.imaging import RECIPES, ColourRecipe
 from gmc_astro.learning.recolour import recolour
-from gmc_astro.models.preprocess import to_channels_first
+from gmc_astro.models import ImageContract
+from gmc_astro.models.preprocess import normalise, to_channels_first
 
-__all__ = ["Augmentation", "Draws", "apply_draws", "augment", "draw"]
+__all__ = ["Augmentation", "Draws", "apply_draws", "augment", "draw", "training_pixels"]
 
 _IN_CACHE = 16  # images at a time on a CPU: three times as fast as more than its cache holds
 _NOISE_STRIP = 2**22  # Gaussian numbers; an image's noise is cut from them at a random place
@@ -182,6 +183,39 @@ def draw(n: int, settings: Augmentation, generator: Generator) -> Draws:
     )
 
 
+def training_pixels(
+    images: Tensor,
+    contract: ImageContract,
+    settings: Augmentation,
+    draws: Draws,
+    *,
+    recipe: ColourRecipe | None = None,
+) -> Tensor:
+    """Change images as was drawn, and make of them what a network takes.
+
+    Parameters
+    ----------
+    images : `~torch.Tensor`, shape (B, H, W, 3), dtype uint8
+        Images, on the device of the network.
+    contract : `~gmc_astro.models.ImageContract`
+        Size and normalisation that the network wants.
+    settings, draws, recipe
+        As for `apply_draws`.
+
+    Returns
+    -------
+    pixels : `~torch.Tensor`, shape (B, 3, size, size)
+        Normalised, channels last in memory.
+    """
+    shape = (len(images), 3, contract.size, contract.size)
+    pixels = torch.empty(shape, device=images.device, memory_format=torch.channels_last)
+    step = _IN_CACHE if images.device.type == "cpu" else len(images)
+    for part in (slice(start, start + step) for start in range(0, len(images), step)):
+        changed = apply_draws(images[part], contract.size, settings, draws[part], recipe=recipe)
+        pixels[part] = normalise(changed, contract.mean, contract.std)
+    return pixels
+
+
 def apply_draws(
     images: Tensor,
     size: int,
@@ -210,11 +244,6 @@ def apply_draws(
     images : `~torch.Tensor`, shape (B, 3, size, size)
         Changed images between 0 and 1.
     """
-    if images.device.type == "cpu" and len(images) > _IN_CACHE:
-        parts = [slice(i, i + _IN_CACHE) for i in range(0, len(images), _IN_CACHE)]
-        return torch.cat(
-            [apply_draws(images[p], size, settings, draws[p], recipe=recipe) for p in parts]
-        )
     if settings.opening > 1:
         images = _open(images, settings.opening, (1, 2) if images.dtype == torch.uint8 else (2, 3))
     if images.dtype == torch.uint8:

@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import ColourRecipe
-from gmc_astro.learning.augment import apply_draws, draw
+from gmc_astro.learning.augment import draw, training_pixels
 from gmc_astro.learning.captions import Captions
 from gmc_astro.learning.distributed import World, shared_batch_norm
 from gmc_astro.learning.losses import LOSSES, Pairs
@@ -27,7 +27,6 @@ from gmc_astro.learning.vote_head import VoteLayer
 from gmc_astro.models import Encoder
 from gmc_astro.models.device import pick_precision
 from gmc_astro.models.network import token_embedding
-from gmc_astro.models.preprocess import normalise
 
 __all__ = ["Features", "Trainer"]
 
@@ -267,10 +266,8 @@ class Trainer:
         if encoder.device.type == "cuda":
             pixels = pixels.pin_memory()
         pixels = pixels.to(encoder.device, non_blocking=True)
-        options = {"recipe": self.recipe}
-        pixels = apply_draws(pixels, contract.size, self.settings.augmentation, draws, **options)
-        pixels = normalise(pixels, contract.mean, contract.std)
-        return pixels.contiguous(memory_format=torch.channels_last)
+        changes = self.settings.augmentation
+        return training_pixels(pixels, contract, changes, draws, recipe=self.recipe)
 
     def _pairs(
         self, rows: np.ndarray, texts: list[str], distinct: list[str], own: Any, flipped: np.ndarray
