@@ -15,20 +15,12 @@ from pathlib import Path
 
 import numpy as np
 from astropy.stats import binom_conf_interval
-from common import (
-    ROOT,
-    SAME_GALAXY,
-    data_folder,
-    machine,
-    nearest_bits,
-    perceptual_hashes,
-    write_results,
-)
+from common import ROOT, data_folder, machine, write_results
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 from sklearn.model_selection import train_test_split
 
 from gmc_astro import GalaxyMorphologyClassifier, open_images
-from gmc_astro.learning import TrainingSet
+from gmc_astro.learning import SAME_GALAXY, TrainingSet, hash_source, nearest_bits
 from gmc_astro.morphology import GZ2_FIVE_CLASS
 from gmc_astro.sources import read_catalog
 
@@ -53,10 +45,7 @@ def check_leakage(data: Path, ids: np.ndarray, paths: list[str]) -> dict[str, in
     table, column = SAME_IDS
     known = set(np.asarray(read_catalog(data / table / "labels.csv")[column]).astype(str).tolist())
     same_id = sorted(known & set(ids.tolist()))
-    bits = nearest_bits(
-        perceptual_hashes(paths, "hash test images"),
-        perceptual_hashes(list(training.paths), "hash training images"),
-    )
+    bits = nearest_bits(*(hash_source(open_images(p))[0] for p in (paths, list(training.paths))))
     alike = [paths[i] for i in np.flatnonzero(bits <= SAME_GALAXY)]
     if same_id or alike:
         sys.exit(f"test galaxies in the training set: ids {same_id}, images {alike}")

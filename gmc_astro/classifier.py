@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -20,11 +18,12 @@ from sklearn.utils.metadata_routing import UNUSED
 from gmc_astro.exceptions import InputError, RecipeMismatchWarning
 from gmc_astro.imaging import ImageSource, get_recipe
 from gmc_astro.learning import (
-    RECIPES,
     LinearHead,
     PretrainSettings,
+    VoteHead,
     as_captions,
     class_starts,
+    document_hash,
     embed_source,
     encode_labels,
     fit_probe,
@@ -32,6 +31,7 @@ from gmc_astro.learning import (
     predictions_table,
     pretrain,
     text_embeddings,
+    votes_table,
 )
 from gmc_astro.models import Checkpoint, Encoder, ImageContract, open_model, write_checkpoint
 from gmc_astro.morphology import ClassScheme, VoteTable
@@ -90,6 +90,8 @@ class GalaxyMorphologyClassifier(ClassifierMixin, BaseEstimator):
         The fitted head.
     training_log_ : list of dict
         One entry an epoch of `pretrain`.
+    excluded_ : `~numpy.ndarray` of str
+        Ids of the rows that `pretrain` left out for ``exclude``.
 
     Examples
     --------
@@ -240,6 +242,33 @@ class GalaxyMorphologyClassifier(ClassifierMixin, BaseEstimator):
             Unit vectors; NaN where an image could not be had.
         """
         return self._embed(self._open(images, source), self.views, progress).embeddings
+
+    def predict_votes(self, images: Any, *, progress: bool = False, **source: Any) -> QTable:
+        """Predict how volunteers would answer each question, and how sure that is.
+
+        Parameters
+        ----------
+        images, progress, **source
+            As for `zero_shot`.
+
+        Returns
+        -------
+        table : `~astropy.table.QTable`
+            See `~gmc_astro.learning.votes_table`: a fraction and its standard deviation for
+            every answer.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If the model was not pretrained on vote counts.
+        """
+        checkpoint = self._checkpoint()
+        head = VoteHead.of(checkpoint)
+        opened = self._open(images, source)
+        embedded = self._embed(opened, self.views, progress)
+        meta = {"model": checkpoint.encoder.name, "checkpoint_sha256": checkpoint.sha256}
+        rows = {"ids": opened.ids, "coords": opened.coords}
+        return votes_table(head, embedded.embeddings, embedded.status, **rows, meta=meta)
 
     def score(self, images: Any, labels: ArrayLike, **source: Any) -> float:
         """Accuracy over the rows that have an image.
@@ -421,8 +450,11 @@ class GalaxyMorphologyClassifier(ClassifierMixin, BaseEstimator):
         *,
         recipe: str | PretrainSettings = "gmc",
         epochs: int | None = None,
+        exclude: Any = None,
         folder: str | os.PathLike | None = None,
         resume: bool = True,
+        save_every: int = 500,
+        tensorboard: bool = False,
         progress: bool = True,
         validation: Any = None,
         **source: Any,
@@ -436,11 +468,13 @@ class GalaxyMorphologyClassifier(ClassifierMixin, BaseEstimator):
         votes_or_captions : `~gmc_astro.morphology.VoteTable` or sequence of str
             Volunteers' votes, from which captions are written anew each epoch, or one
             caption a row.
-        recipe : {"gmc"} or `~gmc_astro.learning.PretrainSettings`, optional
+        recipe : {"gmc", "reference"} or `~gmc_astro.learning.PretrainSettings`, optional
             Settings of the training.
         epochs : int, optional
             Passes over the images. Default is the recipe's.
-        folder, resume, progress, validation
+        exclude : SkyCoord, Table, images or ImageSource, optional
+            Galaxies that a test will show; see `~gmc_astro.learning.find_leaks`.
+        folder, resume, save_every, tensorboard, progress, validation
             As for `~gmc_astro.learning.pretrain`.
 
         Returns
@@ -453,21 +487,25 @@ class GalaxyMorphologyClassifier(ClassifierMixin, BaseEstimator):
         gmc_astro.exceptions.InputError
             If the recipe is unknown or images and captions differ in number.
         """
-        settings = _settings(recipe, epochs, self.random_state)
+        settings = PretrainSettings.named(recipe, epochs=epochs, seed=self.random_state)
         opened = open_images(images, **source)
-        self.training_log_ = pretrain(
+        result = pretrain(
             self.encoder,
             opened,
             as_captions(votes_or_captions, len(opened)),
             settings=settings,
+            exclude=exclude,
             folder=folder,
             resume=resume,
+            save_every=save_every,
+            tensorboard=tensorboard,
             progress=progress,
             validation=validation,
         )
+        self.training_log_, self.excluded_ = result.log, result.excluded
         if opened.recipe is not None:
             self.encoder.contract = replace(self.encoder.contract, recipe=opened.recipe.name)
-        self._loaded = Checkpoint(self.encoder)
+        self._loaded = result.as_checkpoint(self.encoder)
         for name in ("head_", "scheme_", "classes_"):
             if hasattr(self, name):
                 delattr(self, name)
@@ -509,12 +547,13 @@ class GalaxyMorphologyClassifier(ClassifierMixin, BaseEstimator):
             checkpoint.encoder.contract = contract
         scheme, head = getattr(self, "scheme_", None), getattr(self, "head_", None)
         arrays = head.to_arrays() if head is not None else checkpoint.head
-        if scheme is None and (self.classes is not None or "classes" in checkpoint.metadata):
+        if scheme is None and (self.classes is not None or checkpoint.metadata.get("classes")):
             scheme = self._scheme(None)
         metadata = {
             "classes": scheme.to_dict() if scheme is not None else None,
-            "prompts_sha256": _hash(scheme.to_dict()) if scheme is not None else None,
+            "prompts_sha256": document_hash(scheme.to_dict()) if scheme is not None else None,
             "training": getattr(self, "training_log_", checkpoint.metadata.get("training")),
+            "votes": checkpoint.metadata.get("votes"),
             "versions": package_versions(),
         }
         return write_checkpoint(
@@ -522,6 +561,7 @@ class GalaxyMorphologyClassifier(ClassifierMixin, BaseEstimator):
             checkpoint.encoder,
             metadata=metadata,
             head=arrays,
+            votes=checkpoint.votes,
             card=card,
             dtype=dtype,
             overwrite=overwrite,
@@ -557,18 +597,3 @@ class GalaxyMorphologyClassifier(ClassifierMixin, BaseEstimator):
             classifier.classes_ = np.asarray(classifier.scheme_.names)
             classifier.head_ = LinearHead.from_arrays(checkpoint.head)
         return classifier
-
-
-def _settings(
-    recipe: str | PretrainSettings, epochs: int | None, random_state: int
-) -> PretrainSettings:
-    """Settings that a recipe's name stands for."""
-    if not isinstance(recipe, PretrainSettings):
-        if recipe not in RECIPES:
-            raise InputError(f"recipe={recipe!r} is not one of {sorted(RECIPES)}")
-        recipe = replace(RECIPES[recipe], seed=random_state)
-    return recipe if epochs is None else replace(recipe, epochs=epochs)
-
-
-def _hash(document: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -9,9 +9,9 @@ import click
 from gmc_astro.cli.common import sentences
 
 if TYPE_CHECKING:
-    import numpy as np
+    from pathlib import Path
 
-    from gmc_astro.learning import TrainingSet
+    from gmc_astro.learning import PretrainSettings, TrainingSet, World
 
 __all__ = ["command"]
 
@@ -30,6 +30,22 @@ SECTIONS = {
     "-o", "--output", required=True, type=click.Path(), help="Checkpoint folder to write."
 )
 @click.option("--epochs", type=int, help="Passes over the images; before the configuration's.")
+@click.option(
+    "--recipe",
+    default="gmc",
+    show_default=True,
+    help="gmc, or reference: the settings of the paper's public code.",
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    type=click.Path(exists=True),
+    help="Images, or a table of files, of galaxies that a test will show; may be repeated.",
+)
+@click.option(
+    "--save-every", type=int, default=500, show_default=True, help="Steps between saved states."
+)
+@click.option("--tensorboard", is_flag=True, help="Write the log for TensorBoard as well.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--restart", is_flag=True, help="Start anew, also where a run was interrupted.")
 @sentences
@@ -38,6 +54,10 @@ def command(
     config: str | None,
     output: str,
     epochs: int | None,
+    recipe: str,
+    exclude: tuple[str, ...],
+    save_every: int,
+    tensorboard: bool,
     device: str,
     restart: bool,
 ) -> None:
@@ -51,14 +71,45 @@ def command(
     Examples:
       gmc-astro pretrain gz2_votes.csv -o my_encoder
       gmc-astro pretrain --config configs/compact.toml -o compact
+      torchrun --nproc-per-node 4 -m gmc_astro pretrain gz2_votes.csv -o my_encoder
     """
+    from gmc_astro.learning import joined_processes
+
+    with joined_processes(device) as (world, own_device):
+        _pretrain(
+            tables,
+            config,
+            output,
+            world,
+            epochs=epochs,
+            recipe=recipe,
+            exclude=list(exclude) or None,
+            save_every=save_every,
+            tensorboard=tensorboard,
+            device=own_device,
+            resume=not restart,
+        )
+
+
+def _pretrain(
+    tables: tuple[str, ...],
+    config: str | None,
+    output: str,
+    world: World,
+    *,
+    recipe: str,
+    device: str,
+    **options: Any,
+) -> None:
+    """Read, train, save: what the command does in each process."""
     from pathlib import Path
 
     from gmc_astro.classifier import GalaxyMorphologyClassifier
     from gmc_astro.exceptions import InputError
-    from gmc_astro.learning import TrainingSet, validate_questions
+    from gmc_astro.learning import TrainingSet, validate
     from gmc_astro.models import ImageContract
 
+    say = click.echo if world.leads else (lambda text: None)
     if Path(output).exists():
         raise InputError(f"{output} exists; give another folder")
     settings = _read(config)
@@ -66,35 +117,39 @@ def command(
     card = Path(config).with_name(model["card"]).read_text() if config and "card" in model else None
     found = _tables(tables, images)
     everything = TrainingSet.read(found).without(images.get("exclude", ()))
-    click.echo(f"{len(everything)} images in {len(found)} tables")
+    say(f"{len(everything)} images in {len(found)} tables")
     folder = Path(f"{output}.run")
     folder.mkdir(parents=True, exist_ok=True)
     if images.get("outlines", True):
-        everything = _with_outlines(everything, folder / "axis_ratios.npy")
+        everything = _with_outlines(everything, folder / "axis_ratios.npy", world)
     training, held_out = everything.split(images.get("holdout", 0.05))
-    click.echo(f"{len(training)} to train on, {len(held_out)} held out")
+    say(f"{len(training)} to train on, {len(held_out)} held out")
 
     classifier = GalaxyMorphologyClassifier(
         model.get("architecture", "compact"),
-        weights=model.get("weights", "random"),
+        weights=model.get("weights", _start(model)),
         classes=model.get("classes"),
         device=device,
     )
     size = images.get("size") or classifier.encoder.contract.size
     classifier.encoder.name = model.get("name", Path(output).name)
-    watched = held_out.images(size) if len(held_out) else None
+    training_settings = _settings(recipe, settings["training"])
+    # the paper's public code watched the images that it trained on
+    watched = training if training_settings.defects else held_out
+    source = watched.images(size) if len(watched) else None
     classifier.pretrain(
         training.images(size),
         training.votes,
-        recipe=_recipe(settings["training"]),
-        epochs=epochs,
+        recipe=training_settings,
         folder=folder,
-        resume=not restart,
-        validation=watched and (lambda e: validate_questions(e, watched, held_out.votes)),
+        validation=source and (lambda encoder: validate(encoder, source, watched.votes)),
+        **options,
     )
+    if not world.leads:
+        return
     contract = ImageContract(**{**classifier.encoder.contract.to_dict(), **settings["contract"]})
     classifier.save(output, contract=contract, dtype=model.get("dtype", "float32"), card=card)
-    click.echo(f"Checkpoint: {output}\nLog: {folder / 'training_log.jsonl'}")
+    say(f"Checkpoint: {output}\nLog: {folder / 'training_log.jsonl'}")
 
 
 def _read(config: str | None) -> dict[str, dict[str, Any]]:
@@ -132,18 +187,27 @@ def _tables(given: tuple[str, ...], images: dict[str, Any]) -> list[str]:
     return [os.path.join(root, name) for name in images["tables"]]
 
 
-def _recipe(values: dict[str, Any]) -> Any:
+def _start(model: dict[str, Any]) -> str | None:
+    """Weights to start from where none are named: a folder's own, else random ones."""
+    from pathlib import Path
+
+    return None if Path(model.get("architecture", "compact")).is_dir() else "random"
+
+
+def _settings(recipe: str, values: dict[str, Any]) -> PretrainSettings:
+    """Settings of a recipe, with the configuration's in their place."""
     from dataclasses import replace
 
-    from gmc_astro.learning import RECIPES, Augmentation
+    from gmc_astro.learning import Augmentation, PretrainSettings
 
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     if "augmentation" in values:
-        values["augmentation"] = Augmentation(**values["augmentation"])
-    return replace(RECIPES["gmc"], **values)
+        own = {k: tuple(v) if isinstance(v, list) else v for k, v in values["augmentation"].items()}
+        values["augmentation"] = Augmentation(**own)
+    return replace(PretrainSettings.named(recipe), **values)
 
 
-def _with_outlines(training_set: TrainingSet, kept: Any) -> TrainingSet:
+def _with_outlines(training_set: TrainingSet, kept: Path, world: World) -> TrainingSet:
     """Measure outlines once; an interrupted run finds them in its folder."""
     from dataclasses import replace
 
@@ -151,8 +215,10 @@ def _with_outlines(training_set: TrainingSet, kept: Any) -> TrainingSet:
 
     from gmc_astro.learning import measure_outlines
 
-    ratios: np.ndarray | None = np.load(kept) if kept.is_file() else None
-    if ratios is None or len(ratios) != len(training_set):
-        ratios = measure_outlines(training_set.images(224), progress=True)
-        np.save(kept, ratios)
+    known = kept.is_file() and len(np.load(kept)) == len(training_set)
+    world.wait()
+    if not known and world.leads:
+        np.save(kept, measure_outlines(training_set.images(224), progress=True))
+    world.wait()
+    ratios = np.load(kept)
     return replace(training_set, votes=training_set.votes.with_outline(ratios))

@@ -2,39 +2,74 @@
 
 from gmc_astro.learning.augment import Augmentation
 from gmc_astro.learning.captions import Captions, FixedCaptions, VoteCaptions, as_captions
+from gmc_astro.learning.distributed import World, current_world, joined_processes
 from gmc_astro.learning.embedding import Embedded, class_starts, embed_source, text_embeddings
 from gmc_astro.learning.labels import encode_labels
-from gmc_astro.learning.losses import contrastive_loss
-from gmc_astro.learning.predictions import package_versions, predictions_table
-from gmc_astro.learning.pretraining import RECIPES, PretrainSettings, pretrain
+from gmc_astro.learning.leakage import (
+    MATCH_RADIUS,
+    SAME_GALAXY,
+    find_leaks,
+    hash_images,
+    hash_source,
+    nearest_bits,
+)
+from gmc_astro.learning.losses import (
+    contrastive_loss,
+    infonce_loss,
+    sigmoid_loss,
+    soft_contrastive_loss,
+)
+from gmc_astro.learning.predictions import document_hash, package_versions, predictions_table
+from gmc_astro.learning.pretraining import Pretrained, pretrain
 from gmc_astro.learning.probe import LinearHead, fit_probe
+from gmc_astro.learning.settings import RECIPES, PretrainSettings
 from gmc_astro.learning.table_io import check_output, read_table, write_table
 from gmc_astro.learning.training_set import TrainingSet, measure_outlines
-from gmc_astro.learning.validation import validate_questions
+from gmc_astro.learning.validation import validate, validate_questions, validate_retrieval
+from gmc_astro.learning.vote_head import VoteHead, dirichlet_multinomial_loss, votes_table
 
 __all__ = [
+    "MATCH_RADIUS",
     "RECIPES",
+    "SAME_GALAXY",
     "Augmentation",
     "Captions",
     "Embedded",
     "FixedCaptions",
     "LinearHead",
     "PretrainSettings",
+    "Pretrained",
     "TrainingSet",
     "VoteCaptions",
+    "VoteHead",
+    "World",
     "as_captions",
     "check_output",
     "class_starts",
     "contrastive_loss",
+    "current_world",
+    "dirichlet_multinomial_loss",
+    "document_hash",
     "embed_source",
     "encode_labels",
+    "find_leaks",
     "fit_probe",
+    "hash_images",
+    "hash_source",
+    "infonce_loss",
+    "joined_processes",
     "measure_outlines",
+    "nearest_bits",
     "package_versions",
     "predictions_table",
     "pretrain",
     "read_table",
+    "sigmoid_loss",
+    "soft_contrastive_loss",
     "text_embeddings",
+    "validate",
     "validate_questions",
+    "validate_retrieval",
+    "votes_table",
     "write_table",
 ]

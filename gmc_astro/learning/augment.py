@@ -1,15 +1,30 @@
-"""Augmentation on the device: one resampling does turn, zoom, shift, mirror and resize at once."""
+"""Augmentation on the device: one resampling does turn, zoom, shift, mirror and resize at once.
+
+What is random is drawn first, a few numbers an image, and applied after. So a batch may be cut
+into pieces, over devices or one after the other, and each image still gets the same change.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-__all__ = ["Augmentation", "augment"]
+from gmc_astro.imaging import RECIPES, ColourRecipe
+from gmc_astro.learning.recolour import recolour
+from gmc_astro.models import ImageContract
+from gmc_astro.models.preprocess import normalise, to_channels_first
+
+__all__ = ["Augmentation", "Draws", "apply_draws", "augment", "draw", "training_pixels"]
+
+_IN_CACHE = 16  # images at a time on a CPU: three times as fast as more than its cache holds
+_NOISE_STRIP = 2**22  # Gaussian numbers; an image's noise is cut from them at a random place
 
 
 @dataclass(frozen=True)
@@ -18,6 +33,10 @@ class Augmentation:
 
     Parameters
     ----------
+    opening : int, optional
+        Side in pixels of a grey opening, which takes away what is smaller; 0 for none.
+    crop : float, optional
+        Share of the image's width that is kept of its middle at magnification 1.
     rotate : bool, optional
         Turn by any angle.
     zoom : tuple of float, optional
@@ -26,6 +45,9 @@ class Augmentation:
         Largest shift of the centre, as a fraction of the image's width.
     flip : float, optional
         Share of images that are mirrored. Mirroring changes the handedness of spiral arms.
+    recolour : float, optional
+        Share of images that are shown in the colours of another survey, where it is known
+        which colours they have.
     gain : float, optional
         Largest relative change of each channel's brightness.
     contrast : float, optional
@@ -33,15 +55,19 @@ class Augmentation:
     grey : float, optional
         Share of images whose colour is taken away (surveys of one band).
     blur : float, optional
-        Largest share of a smoothed copy in the image (seeing).
+        Largest share of a smoothed copy in the image: the point spread function gets a wing
+        of 2.7 pixels full width at half maximum.
     noise : float, optional
         Largest standard deviation of added noise, on the scale 0 to 1.
     """
 
+    opening: int = 0
+    crop: float = 1.0
     rotate: bool = True
     zoom: tuple[float, float] = (0.8, 1.3)
     shift: float = 0.04
     flip: float = 0.5
+    recolour: float = 0.2
     gain: float = 0.2
     contrast: float = 0.2
     grey: float = 0.05
@@ -49,8 +75,45 @@ class Augmentation:
     noise: float = 0.04
 
 
+@dataclass(frozen=True)
+class Draws:
+    """What was drawn for each of B images; an index gives those of some of them.
+
+    Parameters
+    ----------
+    matrix : `~torch.Tensor`, shape (B, 2, 3)
+        From places in the result to places in the image, both from -1 to 1.
+    flipped : `~torch.Tensor` of bool, shape (B,)
+        Which images are mirrored.
+    recipe : `~torch.Tensor` of int, shape (B,)
+        Which of ``gmc_astro.imaging.RECIPES`` to re-colour to; -1 for none.
+    gain, contrast, grey, blur, noise : `~torch.Tensor`, shape (B, ...)
+        As the options of `Augmentation` of that name.
+    place : `~torch.Tensor` of int, shape (B,)
+        Where in the strip of noise.
+    """
+
+    matrix: Tensor
+    flipped: Tensor
+    recipe: Tensor
+    gain: Tensor
+    contrast: Tensor
+    grey: Tensor
+    blur: Tensor
+    noise: Tensor
+    place: Tensor
+
+    def __getitem__(self, rows: Any) -> Draws:
+        return Draws(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
 def augment(
-    images: Tensor, size: int, settings: Augmentation, generator: Generator
+    images: Tensor,
+    size: int,
+    settings: Augmentation,
+    generator: Generator,
+    *,
+    recipe: ColourRecipe | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Change a batch of images at random.
 
@@ -64,6 +127,8 @@ def augment(
         How far to go.
     generator : `~torch.Generator`
         Source of randomness, on the CPU, so that every device sees the same numbers.
+    recipe : `~gmc_astro.imaging.ColourRecipe`, optional
+        Colours that the images have.
 
     Returns
     -------
@@ -72,56 +137,194 @@ def augment(
     flipped : `~torch.Tensor` of bool, shape (B,), on the CPU
         Which images were mirrored.
     """
-    flipped = torch.rand(len(images), generator=generator) < settings.flip
-    images = _resample(images, size, settings, flipped, generator)
-    images = _change_colours(images, settings, generator)
-    return _degrade(images, settings, generator).clamp_(0, 1), flipped
+    draws = draw(len(images), settings, generator)
+    return apply_draws(images, size, settings, draws, recipe=recipe), draws.flipped
 
 
-def _uniform(n: int, low: float, high: float, generator: Generator) -> Tensor:
-    return torch.rand(n, generator=generator) * (high - low) + low
+def draw(n: int, settings: Augmentation, generator: Generator) -> Draws:
+    """Draw what is random for ``n`` images.
 
+    Parameters
+    ----------
+    n : int
+        Number of images.
+    settings : `Augmentation`
+        Ranges.
+    generator : `~torch.Generator`
+        Source of randomness, on the CPU.
 
-def _resample(
-    images: Tensor, size: int, settings: Augmentation, flipped: Tensor, generator: Generator
-) -> Tensor:
-    """Turn, zoom, shift, mirror and resize in one bilinear resampling."""
-    n = len(images)
-    angle = _uniform(n, 0, 2 * math.pi if settings.rotate else 0, generator)
-    scale = torch.exp(-_uniform(n, *(math.log(z) for z in settings.zoom), generator))
+    Returns
+    -------
+    draws : `Draws`
+        A row an image.
+    """
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return torch.rand(n, *shape, generator=generator) * (high - low) + low
+
+    flipped = uniform(0, 1) < settings.flip
+    angle = uniform(0, 2 * math.pi if settings.rotate else 0)
+    scale = settings.crop * torch.exp(-uniform(*(math.log(z) for z in settings.zoom)))
     mirror = torch.where(flipped, -1.0, 1.0)
-    shift = _uniform(2 * n, -2 * settings.shift, 2 * settings.shift, generator).view(n, 2)
+    shift = uniform(-2 * settings.shift, 2 * settings.shift, 2)
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
-    matrix = torch.stack(
-        [
-            torch.stack([cos * mirror, -sin, shift[:, 0]], dim=1),
-            torch.stack([sin * mirror, cos, shift[:, 1]], dim=1),
-        ],
-        dim=1,
-    ).to(images.device)
-    grid = F.affine_grid(matrix, (n, 3, size, size), align_corners=False)
+    rows = [[cos * mirror, -sin, shift[:, 0]], [sin * mirror, cos, shift[:, 1]]]
+    chosen = torch.randint(len(RECIPES), (n,), generator=generator)
+    return Draws(
+        matrix=torch.stack([torch.stack(row, dim=1) for row in rows], dim=1),
+        flipped=flipped,
+        recipe=torch.where(uniform(0, 1) < settings.recolour, chosen, -1),
+        gain=1 + uniform(-settings.gain, settings.gain, 3),
+        contrast=1 + uniform(-settings.contrast, settings.contrast),
+        grey=(uniform(0, 1) < settings.grey).float(),
+        blur=uniform(0, settings.blur),
+        noise=uniform(0, 1).square() * settings.noise,  # half of the images get little
+        place=torch.randint(_NOISE_STRIP, (n,), generator=generator),
+    )
+
+
+def training_pixels(
+    images: Tensor,
+    contract: ImageContract,
+    settings: Augmentation,
+    draws: Draws,
+    *,
+    recipe: ColourRecipe | None = None,
+) -> Tensor:
+    """Change images as was drawn, and make of them what a network takes.
+
+    Parameters
+    ----------
+    images : `~torch.Tensor`, shape (B, H, W, 3), dtype uint8
+        Images, on the device of the network.
+    contract : `~gmc_astro.models.ImageContract`
+        Size and normalisation that the network wants.
+    settings, draws, recipe
+        As for `apply_draws`.
+
+    Returns
+    -------
+    pixels : `~torch.Tensor`, shape (B, 3, size, size)
+        Normalised, channels last in memory.
+    """
+    shape = (len(images), 3, contract.size, contract.size)
+    pixels = torch.empty(shape, device=images.device, memory_format=torch.channels_last)
+    step = _IN_CACHE if images.device.type == "cpu" else len(images)
+    for part in (slice(start, start + step) for start in range(0, len(images), step)):
+        changed = apply_draws(images[part], contract.size, settings, draws[part], recipe=recipe)
+        pixels[part] = normalise(changed, contract.mean, contract.std)
+    return pixels
+
+
+def apply_draws(
+    images: Tensor,
+    size: int,
+    settings: Augmentation,
+    draws: Draws,
+    *,
+    recipe: ColourRecipe | None = None,
+) -> Tensor:
+    """Change images as was drawn.
+
+    Parameters
+    ----------
+    images : `~torch.Tensor`, shape (B, H, W, 3), dtype uint8, or shape (B, 3, H, W)
+        Images; those that are not uint8 between 0 and 1.
+    size : int
+        Pixels on a side of the result.
+    settings : `Augmentation`
+        Which changes there are.
+    draws : `Draws`
+        What was drawn for each.
+    recipe : `~gmc_astro.imaging.ColourRecipe`, optional
+        Colours that the images have. Without it nothing is re-coloured.
+
+    Returns
+    -------
+    images : `~torch.Tensor`, shape (B, 3, size, size)
+        Changed images between 0 and 1.
+    """
+    if settings.opening > 1:
+        images = _open(images, settings.opening, (1, 2) if images.dtype == torch.uint8 else (2, 3))
+    if images.dtype == torch.uint8:
+        images = to_channels_first(images)
+    images = _resample(images, size, settings, draws)
+    if settings.recolour and recipe is not None:
+        images = recolour(images, recipe, tuple(RECIPES.values()), draws.recipe)
+    if settings.gain or settings.contrast or settings.grey:
+        images = _change_colours(images, draws)
+    if settings.blur:
+        images = images.contiguous(memory_format=torch.channels_last)  # 7 times faster on a CPU
+        share = draws.blur.to(images.device).view(-1, 1, 1, 1)
+        images = torch.lerp(images, _smooth(images), share).contiguous()
+    if settings.noise:
+        images = _add_noise(images, draws)
+    return images.clamp_(0, 1)
+
+
+def _open(images: Tensor, side: int, dims: tuple[int, int]) -> Tensor:
+    """Grey opening: the darkest of each neighbourhood, then the brightest of those."""
+    for extreme in (torch.minimum, torch.maximum):
+        for dim in dims:
+            images = _extreme(images, side, dim, extreme)
+    return images
+
+
+def _extreme(images: Tensor, side: int, dim: int, extreme: Callable[..., Tensor]) -> Tensor:
+    """Extreme of ``side`` neighbours along one axis; near an edge, of those that there are."""
+    n, result = images.shape[dim], images.clone()
+    for step in range(1, side // 2 + 1):
+        low, high = images.narrow(dim, 0, n - step), images.narrow(dim, step, n - step)
+        for part, neighbour in (
+            (result.narrow(dim, step, n - step), low),
+            (result.narrow(dim, 0, n - step), high),
+        ):
+            extreme(part, neighbour, out=part)
+    return result
+
+
+def _smooth(images: Tensor) -> Tensor:
+    """Smooth by a box of 3 pixels, twice; at the edges, over the pixels that there are."""
+    line = torch.tensor([1.0, 2, 3, 2, 1], device=images.device)
+    kernel = (torch.outer(line, line) / 81).expand(3, 1, 5, 5)
+    within = F.conv2d(torch.ones_like(images[:1]), kernel, padding=2, groups=3)
+    return F.conv2d(images, kernel, padding=2, groups=3) / within
+
+
+def _resample(images: Tensor, size: int, settings: Augmentation, draws: Draws) -> Tensor:
+    """Turn, zoom, shift, mirror and resize in one bilinear resampling."""
+    coarser = int(images.shape[-1] * settings.crop / (size * max(settings.zoom)))
+    if coarser > 1:  # bilinear interpolation would skip pixels
+        images = F.avg_pool2d(images, coarser)
+    matrix = draws.matrix.to(images.device)[:, None, None]
+    places = (2 * torch.arange(size, device=images.device) + 1) / size - 1
+    down = matrix[..., 1] * places.view(-1, 1, 1) + matrix[..., 2]
+    grid = torch.addcmul(down, matrix[..., 0], places.view(-1, 1))  # faster than affine_grid
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
-def _change_colours(images: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
-    """Brightness of each channel, contrast, and for a few images no colour at all."""
-    n = len(images)
-    gain = 1 + _uniform(3 * n, -settings.gain, settings.gain, generator).view(n, 3, 1, 1)
-    images = images * gain.to(images.device)
-    contrast = 1 + _uniform(n, -settings.contrast, settings.contrast, generator).view(n, 1, 1, 1)
-    mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    images = (images - mean) * contrast.to(images.device) + mean
-    grey = (torch.rand(n, generator=generator) < settings.grey).to(images.device)
-    return torch.where(grey.view(n, 1, 1, 1), images.mean(dim=1, keepdim=True), images)
+def _change_colours(images: Tensor, draws: Draws) -> Tensor:
+    """Brightness of each channel, contrast, grey: together one linear map of the channels."""
+    gain, contrast, grey = (
+        values.to(images.device) for values in (draws.gain, draws.contrast, draws.grey)
+    )
+    mean = (images.mean(dim=(2, 3)) * gain).mean(dim=1)
+    own = torch.eye(3, device=images.device)
+    mix = torch.lerp(own, torch.full_like(own, 1 / 3), grey.view(-1, 1, 1))
+    mix = mix * (gain * contrast[:, None])[:, None]
+    offset = ((1 - contrast) * mean).view(-1, 1, 1).expand(-1, 3, 1)
+    return torch.baddbmm(offset, mix, images.flatten(2)).view_as(images)
 
 
-def _degrade(images: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
-    """Mix in a smoothed copy (seeing), then add noise; half of the images get little of either."""
-    n = len(images)
-    share = _uniform(n, 0, settings.blur, generator).view(n, 1, 1, 1).to(images.device)
-    smooth = F.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
-    smooth = F.avg_pool2d(smooth, 3, stride=1, padding=1, count_include_pad=False)
-    images = torch.lerp(images, smooth, share)
-    sigma = _uniform(n, 0, 1, generator).square().mul(settings.noise).view(n, 1, 1, 1)
-    noise = torch.randn(images.shape, generator=generator)
-    return images + (noise * sigma).to(images.device)
+def _add_noise(images: Tensor, draws: Draws) -> Tensor:
+    """Add each image's piece of the strip of noise."""
+    numbers = images[0].numel()
+    places = (draws.place % (_NOISE_STRIP - numbers)).to(images.device)
+    pieces = _noise_strip(str(images.device)).unfold(0, numbers, 1)[places].view_as(images)
+    return torch.addcmul(images, pieces, draws.noise.to(images.device).view(-1, 1, 1, 1))
+
+
+@lru_cache(maxsize=8)
+def _noise_strip(device: str) -> Tensor:
+    """Gaussian numbers, the same on every machine."""
+    return torch.randn(_NOISE_STRIP, generator=Generator().manual_seed(0)).to(device)

@@ -1,28 +1,56 @@
-"""What a training step asks of language: captions for its rows, and which pairs belong together."""
+"""What a training step asks of language: captions for its rows, and which pairs belong together.
+
+An image may be mirrored while training. What is said of it, and what is known of it, then turns
+the other way as well: a mirrored clockwise spiral is an anticlockwise one.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from gmc_astro.exceptions import InputError
+from gmc_astro.learning.vote_head import Answers, counted_answers
 from gmc_astro.morphology import CaptionWriter, VoteTable
 
 __all__ = ["Captions", "FixedCaptions", "VoteCaptions", "as_captions"]
 
+_SENSES = re.compile(r"\b(an? )?((?:anti-?|counter-?)?clockwise)\b", re.IGNORECASE)
+
 
 class Captions(Protocol):
-    """Source of captions for `~gmc_astro.learning.pretrain`."""
+    """Source of captions for `~gmc_astro.learning.pretrain`.
+
+    ``rows`` are B rows of the source, ``flipped`` (B,) says whose image is mirrored.
+    """
 
     def __len__(self) -> int: ...
 
-    def write(self, rows: np.ndarray, *, epoch: int, seed: int, flipped: np.ndarray) -> list[str]:
-        """Return one caption for each of ``rows``, true of its image mirrored if ``flipped``."""
+    @property
+    def answers(self) -> Answers:
+        """Answers whose votes were counted; empty where there are no counts."""
 
-    def relation(self, rows: np.ndarray, captions: Sequence[str]) -> np.ndarray:
+    def write(self, rows: np.ndarray, *, epoch: int, seed: int, flipped: np.ndarray) -> list[str]:
+        """Return one caption for each of ``rows``, true of its image as it is seen."""
+
+    def relation(
+        self, rows: np.ndarray, captions: Sequence[str], *, flipped: np.ndarray
+    ) -> np.ndarray:
         """Return (B, M) int8: 1 where the caption is true of the row, -1 where not, 0 unknown."""
+
+    def similarity(
+        self, rows: np.ndarray, captions: Sequence[str], *, flipped: np.ndarray, width: float
+    ) -> np.ndarray:
+        """Return (B, B) float32, 0 to 1: how alike rows are; 1 where captions are equal."""
+
+    def counts(self, rows: np.ndarray) -> np.ndarray:
+        """Return (B, A) float32: votes for each of `answers`, NaN where not known."""
 
 
 class FixedCaptions:
@@ -31,8 +59,11 @@ class FixedCaptions:
     Parameters
     ----------
     captions : sequence of str
-        A sentence for each row.
+        A sentence for each row. Words for a sense of rotation are swapped where the image is
+        mirrored.
     """
+
+    answers: Answers = ()
 
     def __init__(self, captions: Sequence[str]) -> None:
         self._captions = np.array(list(captions), dtype=object)
@@ -47,13 +78,28 @@ class FixedCaptions:
         return len(self._captions)
 
     def write(self, rows: np.ndarray, *, epoch: int, seed: int, flipped: np.ndarray) -> list[str]:
-        """Return the rows' sentences."""
-        return list(self._captions[rows])
+        """Return the rows' sentences, true of mirrored images where they are mirrored."""
+        return [
+            _SENSES.sub(_other_sense, text) if mirrored else text
+            for text, mirrored in zip(self._captions[rows], flipped, strict=True)
+        ]
 
-    def relation(self, rows: np.ndarray, captions: Sequence[str]) -> np.ndarray:
+    def relation(
+        self, rows: np.ndarray, captions: Sequence[str], *, flipped: np.ndarray
+    ) -> np.ndarray:
         """Return 1 for a row's own sentence, -1 for others."""
-        same = self._captions[rows][:, None] == np.array(list(captions), dtype=object)[None]
-        return np.where(same, 1, -1).astype(np.int8)
+        own = self.write(rows, epoch=0, seed=0, flipped=flipped)
+        return np.where(_equal(own, captions), 1, -1).astype(np.int8)
+
+    def similarity(
+        self, rows: np.ndarray, captions: Sequence[str], *, flipped: np.ndarray, width: float
+    ) -> np.ndarray:
+        """Return 1 for equal sentences, 0 for others."""
+        return _equal(captions, captions).astype(np.float32)
+
+    def counts(self, rows: np.ndarray) -> np.ndarray:
+        """Return no counts: sentences have none."""
+        return np.zeros((len(rows), 0), np.float32)
 
 
 class VoteCaptions:
@@ -74,20 +120,84 @@ class VoteCaptions:
     def __len__(self) -> int:
         return len(self.votes)
 
-    def write(self, rows: np.ndarray, *, epoch: int, seed: int, flipped: np.ndarray) -> list[str]:
-        """Write the rows' sentences; handedness is spoken of only where nothing was mirrored."""
-        captions = np.empty(len(rows), dtype=object)
-        for mirrored in (False, True):
-            part = np.flatnonzero(flipped == mirrored)
-            if len(part):
-                captions[part] = self.writer(
-                    self.votes[rows[part]], epoch=epoch, seed=seed, handedness=not mirrored
-                )
-        return list(captions)
+    @cached_property
+    def answers(self) -> Answers:
+        """Answers whose votes were counted."""
+        return counted_answers(self.votes)
 
-    def relation(self, rows: np.ndarray, captions: Sequence[str]) -> np.ndarray:
+    def write(self, rows: np.ndarray, *, epoch: int, seed: int, flipped: np.ndarray) -> list[str]:
+        """Write the rows' sentences from their votes as they look when mirrored."""
+        return self.writer(self._seen(rows, flipped), epoch=epoch, seed=seed, handedness=True)
+
+    def relation(
+        self, rows: np.ndarray, captions: Sequence[str], *, flipped: np.ndarray
+    ) -> np.ndarray:
         """Compare what each caption claims with what was voted for each row."""
-        return self.votes[rows].supports(self.writer.claim_matrix(captions))
+        return self._seen(rows, flipped).supports(self.writer.claim_matrix(captions))
+
+    def similarity(
+        self, rows: np.ndarray, captions: Sequence[str], *, flipped: np.ndarray, width: float
+    ) -> np.ndarray:
+        """Compare the rows' vote vectors.
+
+        The distance of two rows is the mean, over the questions of which either has votes, of
+        the total variation between their vote fractions (1/2 where only one of them has votes);
+        the similarity falls with it as ``exp(-distance / width)``.
+        """
+        fractions = self._seen(rows, flipped).fractions
+        values = np.nan_to_num(fractions)
+        difference = cdist(values, values, "cityblock") / 2
+        known = self._questions(~np.isnan(fractions))
+        either = known.shape[1] - (~known).astype(np.float32) @ (~known).T
+        # without any question in common nothing says that they are alike
+        distance = np.where(either > 0, difference / np.maximum(either, 1), np.inf)
+        similarity = np.exp(-distance / width).astype(np.float32)
+        return np.where(_equal(captions, captions), np.float32(1), similarity)
+
+    def counts(self, rows: np.ndarray) -> np.ndarray:
+        """Return the counts of the rows' `answers`."""
+        if self.votes.counts is None:
+            return np.zeros((len(rows), 0), np.float32)
+        return self.votes.counts[np.ix_(rows, [self.votes.tree.index(*p) for p in self.answers])]
+
+    def _questions(self, known: np.ndarray) -> np.ndarray:
+        """Which questions have votes, (B, Q), from which answers have, (B, A)."""
+        tree = self.votes.tree
+        return np.stack([known[:, tree.columns(q.name)].any(axis=1) for q in tree.questions], 1)
+
+    def _seen(self, rows: np.ndarray, flipped: np.ndarray) -> VoteTable:
+        """Votes of rows, with clockwise and anticlockwise exchanged where mirrored."""
+        votes = self.votes[rows]
+        if not self._mirror or not np.any(flipped):
+            return votes
+        fractions = votes.fractions.copy()
+        there, back = map(list, zip(*self._mirror, strict=True))
+        fractions[np.ix_(flipped, there + back)] = votes.fractions[np.ix_(flipped, back + there)]
+        return replace(votes, fractions=fractions)
+
+    @cached_property
+    def _mirror(self) -> list[tuple[int, int]]:
+        """Pairs of columns that a mirror exchanges."""
+        flat = list(self.votes.tree.flat)
+        return [
+            (flat.index((question, answer)), flat.index((question, f"anti{answer}")))
+            for question, answer in flat
+            if (question, f"anti{answer}") in flat
+        ]
+
+
+def _equal(texts: Sequence[str], others: Sequence[str]) -> np.ndarray:
+    """Which sentences are equal, shape (len(texts), len(others))."""
+    return np.array(list(texts), dtype=object)[:, None] == np.array(list(others), dtype=object)
+
+
+def _other_sense(match: re.Match[str]) -> str:
+    """Exchange clockwise and anticlockwise, in the case in which the word stands."""
+    article, word = match.groups(default="")
+    other = "anticlockwise" if word.lower() == "clockwise" else "clockwise"
+    if article:
+        article = article[0] + ("n " if other[0] == "a" else " ")
+    return article + (other.capitalize() if word[0].isupper() else other)
 
 
 def as_captions(votes_or_captions: VoteTable | Sequence[str], rows: int) -> Captions:

@@ -1,25 +1,158 @@
-"""Contrastive losses for captions that tell part of the truth.
+"""Contrastive losses, from CLIP's own to those that know that captions tell part of the truth.
 
-In a batch many images share a caption, and a caption may be true of images that it was not
-written for. Which image-caption pairs belong together is therefore an input of the loss
-(`relation`), not the diagonal of a matrix.
+In a batch many galaxies share a caption, and a caption may be true of galaxies that it was not
+written for. CLIP's loss pushes such pairs apart; the others here are told which pairs belong
+together, by what the volunteers voted.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["contrastive_loss"]
+__all__ = [
+    "LOSSES",
+    "Pairs",
+    "contrastive_loss",
+    "infonce_loss",
+    "sigmoid_loss",
+    "soft_contrastive_loss",
+]
 
 _NEVER = -1e4  # a logit that weighs nothing, yet keeps gradients finite where -inf would not
+
+
+def infonce_loss(image_features: Tensor, text_features: Tensor, logit_scale: Tensor) -> Tensor:
+    """Symmetric one-hot InfoNCE, CLIP's loss: each image belongs to its own caption alone.
+
+    Parameters
+    ----------
+    image_features, text_features : `~torch.Tensor`, shape (B, D)
+        Unit vectors of the images and of the caption of each.
+    logit_scale : `~torch.Tensor`, scalar
+        Inverse temperature.
+
+    Returns
+    -------
+    loss : `~torch.Tensor`, scalar
+        Mean of both directions, in nats.
+
+    References
+    ----------
+    Radford et al. 2021, arXiv:2103.00020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gmc_astro.learning.losses import infonce_loss
+    >>> round(infonce_loss(torch.eye(3), torch.eye(3), torch.tensor(100.0)).item(), 6)
+    0.0
+    """
+    logits = logit_scale * image_features @ text_features.T
+    own = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+
+
+def soft_contrastive_loss(
+    image_features: Tensor, text_features: Tensor, similarity: Tensor, logit_scale: Tensor
+) -> Tensor:
+    r"""Symmetric contrastive loss with several, soft positives.
+
+    The softmax over the captions of the batch is compared with the row of similarities, scaled
+    to sum to 1, and likewise for the columns:
+
+    .. math:: \mathrm{KL}\left(\frac{w_{ij}}{\sum_k w_{ik}} \,\Big\|\,
+              \frac{e^{s_{ij}}}{\sum_k e^{s_{ik}}}\right)
+
+    Where each image is similar to itself alone, this is CLIP's loss; where all galaxies of a
+    batch are alike it is zero once they have one place, and nothing pulls them apart [1]_.
+
+    Parameters
+    ----------
+    image_features, text_features : `~torch.Tensor`, shape (B, D)
+        Unit vectors of the images and of the caption of each.
+    similarity : `~torch.Tensor`, shape (B, B)
+        How alike two galaxies are, 0 to 1; 1 on the diagonal and for equal captions.
+    logit_scale : `~torch.Tensor`, scalar
+        Inverse temperature.
+
+    Returns
+    -------
+    loss : `~torch.Tensor`, scalar
+        Mean of both directions, in nats; 0 or more.
+
+    References
+    ----------
+    .. [1] Yang et al. 2022, "Unified Contrastive Learning in Image-Text-Label Space",
+       arXiv:2204.03610
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gmc_astro.learning.losses import soft_contrastive_loss
+    >>> same = torch.ones(3, 3) / 3**0.5
+    >>> round(soft_contrastive_loss(same, same, torch.ones(3, 3), torch.tensor(100.0)).item(), 6)
+    0.0
+    """
+    logits = logit_scale * image_features @ text_features.T
+    return (_divergence(logits, similarity) + _divergence(logits.T, similarity.T)) / 2
+
+
+def _divergence(logits: Tensor, similarity: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of each row's softmax from its targets, averaged."""
+    targets = similarity.to(logits.dtype)
+    targets = targets / targets.sum(dim=1, keepdim=True)
+    return F.kl_div(F.log_softmax(logits, dim=1), targets, reduction="batchmean")
+
+
+def sigmoid_loss(
+    image_features: Tensor,
+    text_features: Tensor,
+    similarity: Tensor,
+    logit_scale: Tensor,
+    logit_bias: Tensor,
+) -> Tensor:
+    """Pairwise sigmoid loss: each pair is a question of its own, so no batch-wide sum is needed.
+
+    Parameters
+    ----------
+    image_features, text_features : `~torch.Tensor`, shape (B, D)
+        Unit vectors of the images and of the caption of each.
+    similarity : `~torch.Tensor`, shape (B, B)
+        Probability that the pair belongs together, 0 to 1.
+    logit_scale, logit_bias : `~torch.Tensor`, scalar
+        Inverse temperature, and the logit of a pair at right angles.
+
+    Returns
+    -------
+    loss : `~torch.Tensor`, scalar
+        Sum over the pairs of an image, averaged over images.
+
+    References
+    ----------
+    Zhai et al. 2023, "Sigmoid Loss for Language Image Pre-Training", arXiv:2303.15343.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gmc_astro.learning.losses import sigmoid_loss
+    >>> scale, bias = torch.tensor(100.0), torch.tensor(-50.0)
+    >>> round(sigmoid_loss(torch.eye(3), torch.eye(3), torch.eye(3), scale, bias).item(), 6)
+    0.0
+    """
+    logits = logit_scale * image_features @ text_features.T + logit_bias
+    total = F.binary_cross_entropy_with_logits(logits, similarity.to(logits.dtype), reduction="sum")
+    return total / len(logits)
 
 
 def contrastive_loss(
     image_features: Tensor, text_features: Tensor, relation: Tensor, logit_scale: Tensor
 ) -> Tensor:
-    r"""Symmetric multi-positive InfoNCE.
+    r"""Symmetric multi-positive InfoNCE on what is true, false and not known.
 
     Each supported pair is set against the contradicted pairs of its row (image to text) and
     of its column (text to image); pairs of which nothing is known stay out of both sums:
@@ -72,3 +205,40 @@ def _one_direction(logits: Tensor, relation: Tensor) -> Tensor:
     count = positive.sum(dim=1)
     rows = (F.softplus(against - logits) * positive).sum(dim=1) / count.clamp(min=1)
     return rows.sum() / (count > 0).sum().clamp(min=1)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What a loss is told of the pairs in a batch of B images with M distinct captions.
+
+    Parameters
+    ----------
+    own : `~torch.Tensor` of int, shape (B,)
+        Which of the distinct captions is each image's.
+    target : `~torch.Tensor`, optional
+        For ``"relation"``: relation, shape (B, M). For ``"soft"`` and ``"sigmoid"``: similarity,
+        shape (B, B).
+    """
+
+    own: Tensor
+    target: Tensor | None = None
+
+
+Loss = Callable[[Tensor, Tensor, Pairs, Tensor, Tensor | None], Tensor]
+
+#: Losses by the name that `PretrainSettings` knows them by, each a function of image features,
+#: features of the distinct captions, pairs, logit scale and logit bias.
+LOSSES: dict[str, Loss] = {
+    "infonce": lambda images, texts, pairs, scale, bias: infonce_loss(
+        images, texts[pairs.own], scale
+    ),
+    "soft": lambda images, texts, pairs, scale, bias: soft_contrastive_loss(
+        images, texts[pairs.own], pairs.target, scale
+    ),
+    "relation": lambda images, texts, pairs, scale, bias: contrastive_loss(
+        images, texts, pairs.target, scale
+    ),
+    "sigmoid": lambda images, texts, pairs, scale, bias: sigmoid_loss(
+        images, texts[pairs.own], pairs.target, scale, bias
+    ),
+}

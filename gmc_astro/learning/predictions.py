@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -16,7 +18,7 @@ from gmc_astro.imaging import is_ok
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
-__all__ = ["package_versions", "predictions_table"]
+__all__ = ["document_hash", "package_versions", "predictions_table"]
 
 _PACKAGES = ("gmc_astro", "torch", "open_clip_torch", "timm", "astropy", "photutils", "numpy")
 
@@ -76,6 +78,22 @@ def predictions_table(
         table[name] = values
     table["status"] = status
     return table
+
+
+def document_hash(document: Mapping[str, Any]) -> str:
+    """SHA-256 of plain values, whatever the order of their keys.
+
+    Parameters
+    ----------
+    document : mapping
+        What JSON can hold.
+
+    Returns
+    -------
+    digest : str
+        64 hexadecimal digits.
+    """
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def package_versions() -> dict[str, str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
@@ -31,13 +34,22 @@ class Shuffler:
         Images.
     memory_limit : int, optional
         Bytes that the source may take to be held.
+    excluded : `~numpy.ndarray` of bool, shape (N,), optional
+        Rows to leave out.
     """
 
-    def __init__(self, source: ImageSource, *, memory_limit: int = MEMORY_LIMIT) -> None:
+    def __init__(
+        self,
+        source: ImageSource,
+        *,
+        memory_limit: int = MEMORY_LIMIT,
+        excluded: np.ndarray | None = None,
+    ) -> None:
         self.source = source
         self.memory_limit = memory_limit
+        self.excluded = np.zeros(len(source), bool) if excluded is None else excluded
 
-    def batches(self, batch_size: int, *, seed: int, epoch: int) -> Iterator[Rows]:
+    def batches(self, batch_size: int, *, seed: int, epoch: int, skip: int = 0) -> Iterator[Rows]:
         """Go through the source once.
 
         Parameters
@@ -46,6 +58,8 @@ class Shuffler:
             Rows in each batch; a last one that is not full is left out unless it is the only one.
         seed, epoch : int
             What the order depends on.
+        skip : int, optional
+            Batches to leave out at the start, because they were used before an interruption.
 
         Yields
         ------
@@ -56,7 +70,7 @@ class Shuffler:
         """
         rng = np.random.default_rng((seed, epoch))
         pools = self._blocks(rng) if self._held is None else [self._held]
-        yield from _cut(pools, batch_size, rng)
+        yield from _read_ahead(islice(_cut(pools, batch_size, rng), skip, None))
 
     @cached_property
     def _held(self) -> Rows | None:
@@ -65,7 +79,7 @@ class Shuffler:
         if first is None or first.images.nbytes * len(self.source) > self.memory_limit:
             return None
         batch = self.source.read()
-        rows = np.flatnonzero(batch.ok)
+        rows = np.flatnonzero(batch.ok & ~self.excluded)
         return (batch.images if len(rows) == len(batch) else batch.images[rows]), rows
 
     def _blocks(self, rng: np.random.Generator) -> Iterator[Rows]:
@@ -78,7 +92,17 @@ class Shuffler:
     def _block(self, start: int) -> Rows:
         stop = min(start + BLOCK, len(self.source))
         batch = next(self.source.iter_batches(BLOCK, start=start, stop=stop))
-        return batch.images[batch.ok], start + np.flatnonzero(batch.ok)
+        usable = batch.ok & ~self.excluded[start:stop]
+        return batch.images[usable], start + np.flatnonzero(usable)
+
+
+def _read_ahead(batches: Iterator[Rows], depth: int = 2) -> Iterator[Rows]:
+    """Read the next batches in a thread while the present one is used."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = deque(thread.submit(next, batches, None) for _ in range(depth))
+        while (batch := waiting.popleft().result()) is not None:
+            waiting.append(thread.submit(next, batches, None))
+            yield batch
 
 
 def _cut(pools: Iterable[Rows], batch_size: int, rng: np.random.Generator) -> Iterator[Rows]:

@@ -1,4 +1,4 @@
-"""Progress of a pretraining on galaxies held out: each question answered zero-shot."""
+"""Progress of a pretraining on galaxies held out: questions answered zero-shot, retrieval."""
 
 from __future__ import annotations
 
@@ -6,14 +6,72 @@ import numpy as np
 from sklearn.metrics import balanced_accuracy_score
 
 from gmc_astro.imaging import ImageSource
-from gmc_astro.learning.embedding import embed_source, text_embeddings
+from gmc_astro.learning.captions import VoteCaptions
+from gmc_astro.learning.embedding import Embedded, embed_source, text_embeddings
 from gmc_astro.models import Encoder
 from gmc_astro.morphology import PHRASES, ClassScheme, VoteTable
 from gmc_astro.morphology.phrases import subject_for
 
-__all__ = ["validate_questions"]
+__all__ = ["validate", "validate_questions", "validate_retrieval"]
 
 _FEWEST = 5  # held-out galaxies with an answer for it to count
+
+
+def validate(encoder: Encoder, source: ImageSource, votes: VoteTable) -> dict[str, float]:
+    """Measure `validate_questions` and `validate_retrieval` on the same embeddings.
+
+    Parameters
+    ----------
+    encoder, source, votes
+        As for `validate_questions`.
+
+    Returns
+    -------
+    measured : dict of str to float
+        What both give.
+    """
+    embedded = embed_source(encoder, source, views=4)
+    return _questions(encoder, embedded, votes) | _retrieval(encoder, embedded, votes)
+
+
+def validate_retrieval(encoder: Encoder, source: ImageSource, votes: VoteTable) -> dict[str, float]:
+    """Look for the caption of an image among those of all, and for the image of a caption.
+
+    A caption that somebody else's votes support as well is right: a galaxy is not to be told
+    apart from those that look the same.
+
+    Parameters
+    ----------
+    encoder, source, votes
+        As for `validate_questions`.
+
+    Returns
+    -------
+    measured : dict of str to float
+        ``image_to_text``: share of images whose nearest caption is true of them, and
+        ``text_to_image``: share of captions whose nearest image they are true of; over those
+        of which it is known.
+    """
+    return _retrieval(encoder, embed_source(encoder, source, views=4), votes)
+
+
+def _retrieval(encoder: Encoder, embedded: Embedded, votes: VoteTable) -> dict[str, float]:
+    captions, rows = VoteCaptions(votes), np.flatnonzero(embedded.ok)
+    as_they_are = np.zeros(len(rows), bool)
+    if not len(rows):
+        return {}
+    texts = sorted(set(captions.write(rows, epoch=0, seed=0, flipped=as_they_are)))
+    relation = captions.relation(rows, texts, flipped=as_they_are)
+    similarity = embedded.embeddings[rows] @ encoder.encode_texts(texts).T
+    measured = {}
+    for name, values, truth in (
+        ("image_to_text", similarity, relation),
+        ("text_to_image", similarity.T, relation.T),
+    ):
+        found = np.take_along_axis(truth, values.argmax(axis=1)[:, None], axis=1)
+        if np.any(found):
+            measured[name] = round(float((found > 0).sum() / (found != 0).sum()), 4)
+    return measured
 
 
 def validate_questions(encoder: Encoder, source: ImageSource, votes: VoteTable) -> dict[str, float]:
@@ -34,7 +92,10 @@ def validate_questions(encoder: Encoder, source: ImageSource, votes: VoteTable) 
         Balanced accuracy (mean over the answers of the share that is found) of each question
         for which two answers or more occur at least five times.
     """
-    embedded = embed_source(encoder, source, views=4)
+    return _questions(encoder, embed_source(encoder, source, views=4), votes)
+
+
+def _questions(encoder: Encoder, embedded: Embedded, votes: VoteTable) -> dict[str, float]:
     accuracy = {}
     for question in votes.tree.questions:
         columns = votes.tree.columns(question.name)

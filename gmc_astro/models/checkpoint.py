@@ -33,6 +33,7 @@ FORMAT = 1
 METADATA_FILE = "gmc_astro.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
 HEAD_FILE = "head.safetensors"
+VOTES_FILE = "votes.safetensors"
 CARD_FILE = "README.md"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 _PICKLE_MAGIC = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
@@ -52,12 +53,16 @@ class Checkpoint:
         Arrays of the fitted head; empty where there is none.
     sha256 : str
         Hash of the weights file; empty where the weights are not from a checkpoint.
+    votes : mapping of str to `~numpy.ndarray`
+        Arrays of the head that predicts votes, whose answers are in the metadata; empty where
+        there is none.
     """
 
     encoder: Encoder
     metadata: Mapping[str, Any] = field(default_factory=dict)
     head: Mapping[str, np.ndarray] = field(default_factory=dict)
     sha256: str = ""
+    votes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def write_checkpoint(
@@ -66,6 +71,7 @@ def write_checkpoint(
     *,
     metadata: Mapping[str, Any] | None = None,
     head: Mapping[str, np.ndarray] | None = None,
+    votes: Mapping[str, np.ndarray] | None = None,
     card: str | None = None,
     dtype: str = "float32",
     overwrite: bool = False,
@@ -82,6 +88,8 @@ def write_checkpoint(
         More entries for ``gmc_astro.json``, as JSON values.
     head : mapping of str to `~numpy.ndarray`, optional
         Arrays of a fitted head.
+    votes : mapping of str to `~numpy.ndarray`, optional
+        Arrays of a head that predicts votes.
     card : str, optional
         Model card in Markdown. Default names the model and its contract.
     dtype : {"float32", "float16"}, optional
@@ -105,7 +113,8 @@ def write_checkpoint(
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        _write_files(temporary, encoder, metadata or {}, head or {}, card, getattr(torch, dtype))
+        heads = {HEAD_FILE: head or {}, VOTES_FILE: votes or {}}
+        _write_files(temporary, encoder, metadata or {}, heads, card, getattr(torch, dtype))
         temporary.chmod(0o755)  # temporary folders and safetensors files are private at first
         for path in temporary.iterdir():
             path.chmod(0o644)
@@ -121,7 +130,7 @@ def _write_files(
     folder: Path,
     encoder: Encoder,
     metadata: Mapping[str, Any],
-    head: Mapping[str, np.ndarray],
+    heads: Mapping[str, Mapping[str, np.ndarray]],
     card: str | None,
     dtype: torch.dtype,
 ) -> None:
@@ -137,8 +146,9 @@ def _write_files(
         for name, value in encoder.network.state_dict().items()
     }
     save_tensors(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-    if head:
-        save_file({k: np.ascontiguousarray(v) for k, v in head.items()}, folder / HEAD_FILE)
+    for name, arrays in heads.items():
+        if arrays:
+            save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / name)
     (folder / CARD_FILE).write_text(card or _default_card(encoder))
     hashed = [path for path in sorted(folder.iterdir()) if path.name != CARD_FILE]
     document = {
@@ -199,13 +209,11 @@ def read_checkpoint(
         device=device,
         precision=precision,
     )
-    has_head = HEAD_FILE in metadata["files"]
-    return Checkpoint(
-        encoder,
-        metadata,
-        load_file(folder / HEAD_FILE) if has_head else {},
-        metadata["files"][WEIGHTS_FILE],
+    head, votes = (
+        load_file(folder / name) if name in metadata["files"] else {}
+        for name in (HEAD_FILE, VOTES_FILE)
     )
+    return Checkpoint(encoder, metadata, head, metadata["files"][WEIGHTS_FILE], votes)
 
 
 def verify_checkpoint(folder: str | os.PathLike) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from open_clip.loss import ClipLoss
+from open_clip.loss import ClipLoss, SigLipLoss
 
-from gmc_astro.learning.losses import contrastive_loss
+from gmc_astro.learning.losses import LOSSES, Pairs, contrastive_loss, sigmoid_loss
 
 
 @pytest.fixture
@@ -70,3 +70,70 @@ def test_nothing_known_is_no_loss_and_finite(features):
     loss.backward()
     assert loss == 0
     assert torch.isfinite(images.grad).all()
+
+
+@pytest.fixture
+def own():
+    return torch.arange(6)
+
+
+@pytest.mark.parametrize("name", ["infonce", "soft", "relation"])
+def test_each_loss_is_clip_where_all_captions_differ(features, own, name):
+    target = {"infonce": None, "soft": torch.eye(6), "relation": diagonal(6)}[name]
+    scale = torch.tensor(14.0)
+    found = LOSSES[name](*features, Pairs(own, target), scale, None)
+    torch.testing.assert_close(found, ClipLoss()(*features, scale), atol=1e-6, rtol=0)
+
+
+def test_sigmoid_is_open_clips_where_all_captions_differ(features):
+    scale, bias = torch.tensor(10.0), torch.tensor(-10.0)
+    theirs = SigLipLoss()(*features, scale, bias)
+    ours = sigmoid_loss(*features, torch.eye(6), scale, bias)
+    torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_gradients_are_those_of_the_loss(features, name):
+    images = features[0].double().requires_grad_()
+    texts = features[1][:4].double().requires_grad_()
+    scale = torch.tensor(5.0, dtype=torch.float64, requires_grad=True)
+    bias = torch.tensor(-2.0, dtype=torch.float64, requires_grad=True)
+    own = torch.tensor([0, 1, 2, 3, 3, 0])
+    generator = torch.Generator().manual_seed(1)
+    similarity = torch.rand(6, 6, generator=generator, dtype=torch.float64)
+    similarity = torch.maximum(similarity, (own[:, None] == own).double())
+    relation = torch.tensor([[1, -1, 0, -1]] * 3 + [[-1, 0, 1, 1]] * 3)
+    pairs = Pairs(own, relation if name == "relation" else similarity)
+    assert torch.autograd.gradcheck(
+        lambda *values: LOSSES[name](values[0], values[1], pairs, values[2], values[3]),
+        (images, texts, scale, bias),
+    )
+
+
+@pytest.mark.parametrize("name", ["soft", "relation", "sigmoid"])
+def test_equal_captions_are_not_pulled_apart(features, name):
+    """All galaxies of the batch have one caption: nothing may drive their images apart."""
+    start = features[0]
+    text = features[1][:1]
+    own = torch.zeros(6, dtype=torch.long)
+    target = torch.ones(6, 1) if name == "relation" else torch.ones(6, 6)
+    bias = torch.tensor(-10.0)
+
+    def loss(images):
+        return LOSSES[name](images, text, Pairs(own, target), torch.tensor(10.0), bias)
+
+    images = start.clone().requires_grad_()
+    value = loss(images)
+    value.backward()
+    assert torch.isfinite(value)
+    moved = start - 0.01 * images.grad
+    before, after = (torch.cdist(x, x).max() for x in (start, moved))
+    assert after <= before + 1e-6
+
+    met = text.repeat(6, 1).requires_grad_()
+    loss(met).backward()
+    across = met.grad - (met.grad @ text.T) * text  # what would turn an image away
+    assert across.abs().max() < 1e-6
+    if name != "sigmoid":  # a sigmoid is never quite 1
+        assert loss(met).abs() < 1e-5
+        assert met.grad.abs().max() < 1e-5

@@ -1,0 +1,168 @@
+"""Settings of a pretraining, as one frozen record, and the recipes that have a name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from gmc_astro.exceptions import InputError
+from gmc_astro.learning.augment import Augmentation
+from gmc_astro.learning.losses import LOSSES
+
+__all__ = ["RECIPES", "PretrainSettings"]
+
+
+@dataclass(frozen=True)
+class PretrainSettings:
+    """Settings of `pretrain`.
+
+    Parameters
+    ----------
+    epochs : int, optional
+        Passes over the images.
+    batch_size : int, optional
+        Images a step, over all processes together.
+    micro_batch : int, optional
+        Images that a process has in the network at a time. Where a step has more, features are
+        computed first and gradients after, piece by piece [1]_; the loss is still that of the
+        whole batch. Layers of batch normalisation see the pieces. Default is a step's images.
+    loss : {"relation", "soft", "infonce", "sigmoid"}, optional
+        ``"relation"``: `contrastive_loss` on what votes support and contradict. ``"soft"``:
+        `soft_contrastive_loss` on the similarity of votes. ``"infonce"``: CLIP's own.
+        ``"sigmoid"``: `sigmoid_loss` on the similarity of votes.
+    width : float, optional
+        Distance of two galaxies' votes, 0 to 1, at which their similarity has fallen to 1/e.
+    vote_weight : float, optional
+        Weight of the loss of the vote counts, where votes have counts. 0 for no vote head.
+    learning_rate, weight_decay, betas
+        Of AdamW; biases, normalisation layers and the logit scale are not decayed.
+    warmup : float, optional
+        Share of the steps over which the learning rate rises; it then falls as a cosine.
+    final_rate : float, optional
+        Last learning rate, as a share of ``learning_rate``.
+    ema : float, optional
+        Decay of the exponential moving average of the weights, which becomes the result;
+        less during the first steps. 0 takes the last weights instead.
+    precision : {None, "fp32", "bf16"}, optional
+        Number format of the network's arithmetic. Default is the encoder's.
+    compile : bool or str, optional
+        Compile the image tower with ``torch.compile``; a string names the backend.
+    defects : bool, optional
+        Train as the paper's public code does where that is thought to be wrong: the temperature
+        is not trained, every process draws the same images, and anomaly detection is on.
+    prune_words : bool, optional
+        In the result, zero the vector of each token that no caption had: such tokens say nothing
+        after a random start, the model can warn of them, and its file compresses well. Not for
+        an encoder that was trained before.
+    augmentation : `~gmc_astro.learning.Augmentation`, optional
+        How images are changed.
+    seed : int, optional
+        Seed of everything random.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If the loss has no such name, or a size is not positive.
+
+    References
+    ----------
+    .. [1] Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited
+       Setup" (GradCache), arXiv:2101.06983
+
+    Examples
+    --------
+    >>> from gmc_astro.learning import RECIPES
+    >>> RECIPES["reference"].loss
+    'infonce'
+    """
+
+    epochs: int = 30
+    batch_size: int = 256
+    micro_batch: int | None = None
+    loss: str = "relation"
+    width: float = 0.1
+    vote_weight: float = 0.05
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.98)
+    warmup: float = 0.1
+    final_rate: float = 0.01
+    ema: float = 0.998
+    precision: str | None = None
+    compile: bool | str = False
+    defects: bool = False
+    prune_words: bool = False
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise InputError(f"loss={self.loss!r} is not one of {sorted(LOSSES)}")
+        for name in ("epochs", "batch_size", "micro_batch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name}={value} must be 1 or more")
+
+    @classmethod
+    def named(
+        cls, recipe: str | PretrainSettings, *, epochs: int | None = None, seed: int = 0
+    ) -> PretrainSettings:
+        """Settings that a recipe's name stands for.
+
+        Parameters
+        ----------
+        recipe : str or PretrainSettings
+            A name in `RECIPES`, or settings, which stay as they are but for ``epochs``.
+        epochs : int, optional
+            Passes over the images. Default is the recipe's.
+        seed : int, optional
+            Seed of a recipe that is named.
+
+        Returns
+        -------
+        settings : `PretrainSettings`
+            The settings.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If there is no recipe of that name.
+        """
+        if not isinstance(recipe, PretrainSettings):
+            if recipe not in RECIPES:
+                raise InputError(f"recipe={recipe!r} is not one of {sorted(RECIPES)}")
+            recipe = replace(RECIPES[recipe], seed=seed)
+        return recipe if epochs is None else replace(recipe, epochs=epochs)
+
+
+#: Named settings for `pretrain`: ``"gmc"``, and ``"reference"``, those of the paper's public code
+#: (Cai et al. 2026) with 64 images on each of 4 GPUs.
+RECIPES: dict[str, PretrainSettings] = {
+    "gmc": PretrainSettings(),
+    "reference": PretrainSettings(
+        epochs=30,
+        batch_size=256,
+        loss="infonce",
+        vote_weight=0,
+        learning_rate=2e-5,
+        weight_decay=0.05,
+        betas=(0.9, 0.98),
+        warmup=0.1,
+        final_rate=0.01,
+        ema=0,
+        precision="fp32",
+        augmentation=Augmentation(
+            opening=3,
+            crop=0.8,
+            rotate=True,
+            zoom=(1 / 1.3, 1.3),
+            shift=4 / 224,
+            flip=0.5,
+            recolour=0,
+            gain=0,
+            contrast=0.5,
+            grey=0,
+            blur=0,
+            noise=0,
+        ),
+    ),
+}

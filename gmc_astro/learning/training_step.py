@@ -1,0 +1,365 @@
+"""One step of pretraining: images and captions through both towers, a loss, changed weights.
+
+Every random choice of a step is drawn from (seed, step), so a run that was interrupted and
+resumed takes the very same steps as one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from gmc_astro.exceptions import InputError
+from gmc_astro.imaging import ColourRecipe
+from gmc_astro.learning.augment import draw, training_pixels
+from gmc_astro.learning.captions import Captions
+from gmc_astro.learning.distributed import World, shared_batch_norm
+from gmc_astro.learning.losses import LOSSES, Pairs
+from gmc_astro.learning.settings import PretrainSettings
+from gmc_astro.learning.vote_head import VoteLayer
+from gmc_astro.models import Encoder
+from gmc_astro.models.device import pick_precision
+from gmc_astro.models.network import token_embedding
+
+__all__ = ["Features", "Trainer"]
+
+MAX_LOGIT_SCALE = math.log(100)  # CLIP's own bound: beyond it training becomes unstable
+START_BIAS = -10.0  # of the sigmoid loss: nearly all pairs are negative (Zhai et al. 2023)
+
+
+class Features:
+    """Features of many rows by a tower that can hold but a few of them at a time.
+
+    With one piece, this is a plain forward and backward pass. With more, the forward pass keeps
+    only the features, and the backward pass computes each piece again (GradCache, Gao et al.
+    2021, arXiv:2101.06983): the same gradients, in the memory of one piece.
+
+    Parameters
+    ----------
+    encode : callable
+        Maps a slice of rows to their features, the same each time.
+    rows : slice
+        Rows to encode.
+    piece : int
+        Most rows at a time.
+    tower : `~torch.nn.Module`
+        Its running statistics count each piece once.
+    """
+
+    def __init__(
+        self, encode: Callable[[slice], Tensor], rows: slice, piece: int, tower: nn.Module
+    ) -> None:
+        starts = range(rows.start, rows.stop, piece)
+        self.encode = encode
+        self.tower = tower
+        self.pieces = [slice(start, min(start + piece, rows.stop)) for start in starts]
+        self._kept: Tensor | None = None
+
+    def forward(self, dim: int, device: torch.device) -> Tensor:
+        """Return the features, (rows, D), cut off from the towers."""
+        if not self.pieces:
+            return torch.zeros(0, dim, device=device)
+        if len(self.pieces) == 1:
+            self._kept = self.encode(self.pieces[0])
+            return self._kept.detach()
+        with torch.no_grad(), _still_statistics(self.tower):
+            return torch.cat([self.encode(piece) for piece in self.pieces])
+
+    def backward(self, gradient: Tensor) -> None:
+        """Send the features' gradient back into the tower."""
+        if self._kept is not None:
+            self._kept.backward(gradient)
+            self._kept = None
+            return
+        for piece in self.pieces:
+            start = piece.start - self.pieces[0].start
+            self.encode(piece).backward(gradient[start : start + piece.stop - piece.start])
+
+
+@contextmanager
+def _still_statistics(network: nn.Module) -> Iterator[None]:
+    """Keep running statistics as they are, so that a pass done twice counts once."""
+    layers = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+
+
+class _Towers(nn.Module):
+    """All that is trained: the network, the bias of a sigmoid loss, and the vote head."""
+
+    def __init__(self, encoder: Encoder, settings: PretrainSettings, captions: Captions) -> None:
+        super().__init__()
+        self.network = encoder.network
+        self.votes: VoteLayer | None = None
+        self.bias: nn.Parameter | None = None
+        if settings.vote_weight and captions.answers:
+            self.votes = VoteLayer(encoder.dim, captions.answers).to(encoder.device)
+        if settings.loss == "sigmoid":
+            self.bias = getattr(self.network, "logit_bias", None)
+            if self.bias is None:
+                self.bias = nn.Parameter(torch.tensor(START_BIAS, device=encoder.device))
+
+    def beside_towers(self) -> list[nn.Parameter]:
+        """Parameters of which every process has the whole gradient."""
+        found = [self.network.logit_scale]
+        found += [] if self.bias is None else [self.bias]
+        return found + ([] if self.votes is None else list(self.votes.parameters()))
+
+
+class Trainer:
+    """Optimiser, schedule and averaged weights of one training run.
+
+    Parameters
+    ----------
+    encoder : `~gmc_astro.models.Encoder`
+        Trained in place.
+    captions : `~gmc_astro.learning.Captions`
+        Language for each row.
+    settings : `PretrainSettings`
+        Settings.
+    steps_an_epoch : int
+        Steps of an epoch.
+    recipe : `~gmc_astro.imaging.ColourRecipe` or None
+        Colours that the images have.
+    world : `World`
+        Processes that train together.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        captions: Captions,
+        settings: PretrainSettings,
+        steps_an_epoch: int,
+        recipe: ColourRecipe | None,
+        world: World,
+    ) -> None:
+        self.encoder = encoder
+        self.captions = captions
+        self.settings = settings
+        self.total_steps = settings.epochs * steps_an_epoch
+        self.recipe = recipe
+        self.world = world
+        self.towers = _Towers(encoder, settings, captions)
+        encoder.network.logit_scale.requires_grad_(not settings.defects)
+        self.optimiser = torch.optim.AdamW(
+            _parameter_groups(self.towers, settings.weight_decay),
+            lr=settings.learning_rate,
+            betas=settings.betas,
+            fused=encoder.device.type in ("cpu", "cuda"),
+        )
+        self.average = AveragedModel(
+            self.towers, multi_avg_fn=_averaging(settings.ema), use_buffers=True
+        )
+
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Set the network up for training, and back when the context ends."""
+        encoder, settings = self.encoder, self.settings
+        precision, visual = encoder.precision, encoder.network.visual
+        encoder.precision = pick_precision(settings.precision or precision, encoder.device)
+        with ExitStack() as stack:
+            stack.enter_context(shared_batch_norm(encoder.network, self.world))
+            if settings.defects:
+                stack.enter_context(torch.autograd.set_detect_anomaly(True))
+            if settings.compile:
+                named = isinstance(settings.compile, str)
+                visual.compile(backend=settings.compile if named else "inductor")
+            try:
+                yield
+            finally:
+                visual._compiled_call_impl = None  # torch has no public way back
+                encoder.network.logit_scale.requires_grad_(True)
+                encoder.precision = precision
+
+    def step(self, step: int, epoch: int, images: np.ndarray, rows: np.ndarray) -> float:
+        """Change the weights once.
+
+        Parameters
+        ----------
+        step, epoch : int
+            Numbers of the step and the epoch, from 0.
+        images : `~numpy.ndarray`, shape (B, H, W, 3), dtype uint8
+            The step's images, of all processes.
+        rows : `~numpy.ndarray` of int, shape (B,)
+            Their rows.
+
+        Returns
+        -------
+        loss : float
+            Loss of the whole batch.
+        """
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate(step)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.towers.train()
+        with torch.random.fork_rng(self._own_gpu()):
+            loss = self._gradients(step, epoch, images, rows)
+        self.optimiser.step()
+        with torch.no_grad():
+            self.encoder.network.logit_scale.clamp_(0, MAX_LOGIT_SCALE)
+        if self.settings.ema:
+            self.average.update_parameters(self.towers)
+        return loss
+
+    def _gradients(self, step: int, epoch: int, images: np.ndarray, rows: np.ndarray) -> float:
+        """Compute the loss of a batch, and put its gradient at the parameters."""
+        settings, encoder, world, captions = self.settings, self.encoder, self.world, self.captions
+        seed = settings.seed * 1_000_003 + step
+        generator = torch.Generator().manual_seed(seed)
+        draws = draw(len(rows), settings.augmentation, generator)
+        flipped = draws.flipped.numpy()
+        texts = captions.write(rows, epoch=epoch, seed=settings.seed, flipped=flipped)
+        distinct, own = np.unique(np.array(texts, dtype=object), return_inverse=True)
+        tokens = encoder.tokenizer(distinct.tolist())
+
+        def embed_images(part: slice) -> Tensor:
+            torch.manual_seed(seed * 1009 + part.start)  # of dropout, the same in both passes
+            return encoder.image_features(self._pixels(images[part], draws[part]))
+
+        def embed_texts(part: slice) -> Tensor:
+            torch.manual_seed(seed * 1013 + part.start)
+            return encoder.text_features(tokens[part].to(encoder.device, non_blocking=True))
+
+        piece = settings.micro_batch or len(rows)
+        numbers = (len(rows), len(distinct))
+        leaves, parts = [], []
+        for embed, n in zip((embed_images, embed_texts), numbers, strict=True):
+            part = Features(embed, world.share(n), piece, encoder.network)
+            whole = world.gather(part.forward(encoder.dim, encoder.device), n)
+            leaves.append(whole.requires_grad_())
+            parts.append(part)
+
+        pairs = self._pairs(rows, texts, distinct.tolist(), own, flipped)
+        scale = encoder.network.logit_scale.exp()
+        loss = LOSSES[settings.loss](*leaves, pairs, scale, self.towers.bias)
+        if self.towers.votes is not None:
+            counts = torch.from_numpy(captions.counts(rows)).to(encoder.device)
+            loss = loss + settings.vote_weight * self.towers.votes(leaves[0], counts)
+        loss.backward()
+        for part, whole, n in zip(parts, leaves, numbers, strict=True):
+            gradient = torch.zeros_like(whole) if whole.grad is None else whole.grad
+            part.backward(gradient[world.share(n)])
+        for parameter in self.towers.beside_towers():
+            if parameter.grad is not None:
+                parameter.grad /= world.size
+        world.sum_gradients(list(self.towers.parameters()))
+        return loss.item()
+
+    def _pixels(self, images: np.ndarray, draws: Any) -> Tensor:
+        """Some of the images, as bytes to the device, there changed and normalised."""
+        encoder, contract = self.encoder, self.encoder.contract
+        pixels = torch.from_numpy(np.ascontiguousarray(images))
+        if encoder.device.type == "cuda":
+            pixels = pixels.pin_memory()
+        pixels = pixels.to(encoder.device, non_blocking=True)
+        changes = self.settings.augmentation
+        return training_pixels(pixels, contract, changes, draws, recipe=self.recipe)
+
+    def _pairs(
+        self, rows: np.ndarray, texts: list[str], distinct: list[str], own: Any, flipped: np.ndarray
+    ) -> Pairs:
+        """What the loss is to know of which captions belong to which images."""
+        target = None
+        if self.settings.loss == "relation":
+            target = self.captions.relation(rows, distinct, flipped=flipped)
+        elif self.settings.loss in ("soft", "sigmoid"):
+            width = self.settings.width
+            target = self.captions.similarity(rows, texts, flipped=flipped, width=width)
+        device = self.encoder.device
+        return Pairs(
+            torch.from_numpy(own).to(device),
+            None if target is None else torch.from_numpy(target).to(device),
+        )
+
+    def _own_gpu(self) -> list[torch.device]:
+        return [self.encoder.device] if self.encoder.device.type == "cuda" else []
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step: linear warm-up, then a cosine."""
+        settings = self.settings
+        warm = max(int(settings.warmup * self.total_steps), 1)
+        if step < warm:
+            return settings.learning_rate * (step + 1) / warm
+        phase = (step - warm) / max(self.total_steps - warm, 1)
+        share = (
+            settings.final_rate + (1 - settings.final_rate) * (1 + math.cos(math.pi * phase)) / 2
+        )
+        return settings.learning_rate * share
+
+    @contextmanager
+    def averaged_weights(self) -> Iterator[None]:
+        """Put the averaged weights into the network for as long as the context lasts."""
+        if not self.settings.ema:
+            yield
+            return
+        own = {name: value.clone() for name, value in self.towers.state_dict().items()}
+        self.towers.load_state_dict(self.average.module.state_dict())
+        try:
+            yield
+        finally:
+            self.towers.load_state_dict(own)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a later process needs to go on."""
+        return {
+            "towers": self.towers.state_dict(),
+            "average": self.average.state_dict() if self.settings.ema else {},
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.towers.load_state_dict(state["towers"])
+        if self.settings.ema:
+            self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+    def finish(self) -> None:
+        """Leave the averaged weights in the network."""
+        if self.settings.ema:
+            self.towers.load_state_dict(self.average.module.state_dict())
+        if self.settings.prune_words:
+            self.prune_words()
+        self.towers.eval()
+
+    def prune_words(self) -> None:
+        """Zero the vectors of tokens that never had a gradient, because no caption had them."""
+        table = token_embedding(self.encoder.network)
+        if table is None:
+            raise InputError("prune_words needs a text tower with a token embedding of its own")
+        seen = self.optimiser.state[table.weight]["exp_avg_sq"].any(dim=1, keepdim=True)
+        with torch.no_grad():
+            table.weight.mul_(seen)
+
+
+def _averaging(ema: float) -> Callable[[Any, Any, Any], None]:
+    """Moving average whose window grows with the steps taken, so that short runs have one too."""
+
+    def update(averages: Any, values: Any, steps: Any) -> None:
+        taken = int(steps)
+        get_ema_multi_avg_fn(min(ema, (1 + taken) / (10 + taken)))(averages, values, steps)
+
+    return update
+
+
+def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices and kernels decay; biases, normalisation and the logit scale do not."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
