@@ -6,7 +6,6 @@ from gmc_astro.learning.distributed import World, current_world, joined_processe
 from gmc_astro.learning.embedding import Embedded, class_starts, embed_source, text_embeddings
 from gmc_astro.learning.labels import encode_labels
 from gmc_astro.learning.leakage import (
-    MATCH_RADIUS,
     SAME_GALAXY,
     find_leaks,
     hash_images,
@@ -29,7 +28,6 @@ from gmc_astro.learning.validation import validate, validate_questions, validate
 from gmc_astro.learning.vote_head import VoteHead, dirichlet_multinomial_loss, votes_table
 
 __all__ = [
-    "MATCH_RADIUS",
     "RECIPES",
     "SAME_GALAXY",
     "Augmentation",

@@ -22,7 +22,6 @@ from gmc_astro.sources import open_images
 from gmc_astro.sources.positions import positions_in
 
 __all__ = [
-    "MATCH_RADIUS",
     "SAME_GALAXY",
     "find_leaks",
     "hash_images",
