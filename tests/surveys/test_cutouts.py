@@ -233,9 +233,11 @@ def test_a_thousand_positions_and_every_failure(sky, tmp_path, survey, kinds):
     options = SMALL | {"survey": survey, "ids": ids, "max_connections": 4}
     options |= {"cache": tmp_path, "size": 24}
     with (
-        serve_surveys(faults, slow=1.0) as server,
+        # few galaxies, soon drawn: a client that gave up on a slow drawing would ask anew while
+        # the server still counts its first request
+        serve_surveys(faults, slow=3.0, galaxies=32) as server,
         conf.set_temp("tries", 2),
-        conf.set_temp("timeout", 0.5),
+        conf.set_temp("timeout", 1.5),
     ):
         first = fetch_cutouts(coords, **options)
         batch = first.read()
