@@ -30,9 +30,8 @@ __all__ = [
 ]
 
 HASH_SIDE = 16  # a hash of 256 bits
-#: Bits in which two images of one galaxy may differ. Of the pairs between training pool and
-#: test set that were looked at, those that differ in 22 or fewer show the same galaxy, those
-#: that differ in 26 or more do not.
+#: Bits in which two images of one galaxy may differ. Of the nearest pairs between training pool
+#: and test set, four differ in 0 to 24 bits and show the same galaxy; the next differ in 32.
 SAME_GALAXY = 24
 #: Separation on the sky within which two positions are the same galaxy.
 MATCH_RADIUS = 2 * u.arcsec
