@@ -18,6 +18,11 @@ from gmc_astro.learning.losses import (
     sigmoid_loss,
     soft_contrastive_loss,
 )
+from gmc_astro.learning.metrics import (
+    brier_score,
+    expected_calibration_error,
+    negative_log_likelihood,
+)
 from gmc_astro.learning.predictions import document_hash, package_versions, predictions_table
 from gmc_astro.learning.pretraining import Pretrained, pretrain
 from gmc_astro.learning.probe import LinearHead, fit_probe
@@ -42,6 +47,7 @@ __all__ = [
     "VoteHead",
     "World",
     "as_captions",
+    "brier_score",
     "check_output",
     "class_starts",
     "contrastive_loss",
@@ -50,6 +56,7 @@ __all__ = [
     "document_hash",
     "embed_source",
     "encode_labels",
+    "expected_calibration_error",
     "find_leaks",
     "fit_probe",
     "hash_images",
@@ -58,6 +65,7 @@ __all__ = [
     "joined_processes",
     "measure_outlines",
     "nearest_bits",
+    "negative_log_likelihood",
     "package_versions",
     "predictions_table",
     "pretrain",
