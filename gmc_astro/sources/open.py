@@ -136,7 +136,7 @@ def _open_path(
     """A file, folder or glob."""
     name = path.lower()
     if name.endswith(HDF5_SUFFIXES) and "*" not in name:
-        return HDF5Source(path, key=key, size=options["size"], recipe=options["recipe"])
+        return HDF5Source(path, key=key, **options)
     if name.endswith(CATALOG_SUFFIXES) and "*" not in name:
         table = read_catalog(path)
         if _has_positions_only(table, key):

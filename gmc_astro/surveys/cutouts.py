@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy import units as u
@@ -68,6 +69,20 @@ class CutoutSource(ImageSource):
     def recipe(self) -> ColourRecipe | None:
         """Colours of the images; None for the survey's own pictures."""
         return None if self.plan.image_format == "jpeg" else self.plan.recipe
+
+    def identity(self) -> dict[str, Any]:
+        """Positions, the survey, and how galaxies are framed."""
+        plan = self.plan
+        return {
+            **super().identity(),
+            "survey": plan.survey.name,
+            "bands": ", ".join(plan.bands),
+            "image_format": plan.image_format,
+            "framing": plan.framing,
+            "side": str(plan.side),
+            "size": plan.size,
+            "recipe": plan.recipe.name,
+        }
 
     def in_recipe(self, recipe: ColourRecipe) -> ImageSource:
         """Return the same positions in another recipe, where the survey has its bands."""
