@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.metadata_routing import UNUSED
 
 from gmc_astro.exceptions import InputError, RecipeMismatchWarning
-from gmc_astro.imaging import ImageSource, get_recipe
+from gmc_astro.imaging import OK, ImageSource, get_recipe
 from gmc_astro.learning import (
     LinearHead,
     PretrainSettings,
@@ -38,6 +39,7 @@ from gmc_astro.morphology import ClassScheme, VoteTable
 from gmc_astro.sources import open_images
 
 if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
     from numpy.typing import ArrayLike
 
 __all__ = ["GalaxyMorphologyClassifier"]
@@ -270,6 +272,85 @@ class GalaxyMorphologyClassifier(ClassifierMixin, BaseEstimator):
         rows = {"ids": opened.ids, "coords": opened.coords}
         return votes_table(head, embedded.embeddings, embedded.status, **rows, meta=meta)
 
+    def predict_embeddings(
+        self,
+        embeddings: ArrayLike,
+        classes: Classes | None = None,
+        *,
+        status: Sequence[str] | None = None,
+        ids: ArrayLike | None = None,
+        coords: SkyCoord | None = None,
+        columns: Mapping[str, Any] | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> QTable:
+        """Classify images whose embeddings are known already, without touching an image.
+
+        Parameters
+        ----------
+        embeddings : array_like, shape (N, D)
+            Unit vectors that `embed` gave, or `~gmc_astro.catalogs.open_embeddings`; NaN where
+            there was no image.
+        classes : sequence of str, mapping of str to list of str, or ClassScheme, optional
+            As for `zero_shot`. Default: as `predict` does.
+        status : sequence of str, shape (N,), optional
+            Status of each row. Default tells rows of NaN from others.
+        ids, coords, columns : optional
+            As for `~gmc_astro.learning.predictions_table`.
+        meta : mapping, optional
+            Added to the table's ``meta``.
+
+        Returns
+        -------
+        table : `~astropy.table.QTable`
+            See `~gmc_astro.learning.predictions_table`.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If the embeddings are not (N, D).
+        """
+        embeddings = np.asarray(embeddings, np.float32)
+        if embeddings.ndim != 2 or embeddings.shape[1] != self.encoder.dim:
+            wanted = f"(N, {self.encoder.dim})"
+            raise InputError(f"embeddings have shape {embeddings.shape}; this model's are {wanted}")
+        fitted = self if classes is None and self.__sklearn_is_fitted__() else self.ready(classes)
+        if status is None:
+            status = np.where(np.isfinite(embeddings).all(axis=1), OK, "no embedding")
+        head = {"head": "zero-shot" if np.isnan(fitted.head_.strength) else "fitted"}
+        return predictions_table(
+            fitted.head_.predict_proba(embeddings),
+            status,
+            fitted.scheme_.names,
+            ids=ids,
+            coords=coords,
+            columns=columns,
+            meta={**fitted._provenance(fitted.scheme_, None, fitted.views), **head, **(meta or {})},
+        )
+
+    def ready(self, classes: Classes | None = None) -> GalaxyMorphologyClassifier:
+        """Return a copy whose head is made: zero-shot prompts are embedded once and for all.
+
+        Parameters
+        ----------
+        classes : sequence of str, mapping of str to list of str, or ClassScheme, optional
+            As for `zero_shot`. Default: as `predict` does.
+
+        Returns
+        -------
+        classifier : `GalaxyMorphologyClassifier`
+            With ``head_``, ``scheme_`` and ``classes_``, and ``views`` that suit the classes.
+        """
+        ready = copy(self)
+        if classes is None:
+            ready.scheme_, ready.head_ = self._fitted()
+        else:
+            ready.scheme_ = self._scheme(classes)
+            ready.head_ = self._zero_shot_head(ready.scheme_)
+        ready.classes_ = np.asarray(ready.scheme_.names)
+        if ready.scheme_.mentions_handedness:
+            ready.views = min(self.views, 4)
+        return ready
+
     def score(self, images: Any, labels: ArrayLike, **source: Any) -> float:
         """Accuracy over the rows that have an image.
 
@@ -366,10 +447,12 @@ class GalaxyMorphologyClassifier(ClassifierMixin, BaseEstimator):
         scheme = self._scheme(None)
         return scheme, self._zero_shot_head(scheme)
 
-    def _provenance(self, scheme: ClassScheme, source: ImageSource, views: int) -> dict[str, Any]:
+    def _provenance(
+        self, scheme: ClassScheme, source: ImageSource | None, views: int
+    ) -> dict[str, Any]:
         """What a table says of how it was made; flat, so that every file format can hold it."""
         checkpoint = self._checkpoint()
-        recipe = source.recipe
+        recipe = None if source is None else source.recipe
         return {
             "model": checkpoint.encoder.name,
             "checkpoint_sha256": checkpoint.sha256,

@@ -19,11 +19,12 @@ FLOORS: dict[str, tuple[int, set[str]]] = {
     "imaging": (1, {"photutils", "PIL", "scipy"}),
     "surveys": (2, {"astroquery", "requests", "urllib3", "PIL", "tqdm"}),
     "models": (2, {"torch", "open_clip", "timm", "safetensors"}),
-    "sources": (3, {"h5py", "PIL"}),
+    "sources": (3, {"h5py", "PIL", "pyarrow"}),
     "testing": (3, {"astroquery", "PIL", "scipy"}),
     "learning": (4, {"torch", "sklearn", "scipy", "tqdm"}),
     "classifier": (5, {"sklearn"}),
     "plots": (6, {"matplotlib"}),
+    "catalogs": (6, {"dask", "distributed", "h5py", "pandas", "pyarrow", "torch", "tqdm"}),
     "cli": (7, {"click", "skimage"}),
     "__main__": (8, set()),
 }
@@ -31,7 +32,7 @@ EVERYWHERE = {"numpy", "astropy"}
 LOADERS = {"__init__": {"lazy_loader"}}
 ONLY_IN = {"open_clip": "models/network.py", "timm": "models/network.py"}
 LONGEST = 450  # lines of a module, the estimator's docstrings excepted
-LONG = {"classifier.py": 600}
+LONG = {"classifier.py": 690}
 
 
 def modules(package):

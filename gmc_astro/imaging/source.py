@@ -172,6 +172,10 @@ class ImageSource(ABC):
             digest.update(np.array([coords.icrs.ra.deg, coords.icrs.dec.deg]).tobytes())
         return {"kind": type(self).__name__, "rows": len(self), "sha256": digest.hexdigest()}
 
+    def quiet(self) -> ImageSource:
+        """Return the same rows without a progress bar of their own."""
+        return self
+
     def in_recipe(self, recipe: ColourRecipe) -> ImageSource:
         """Return the same rows in another recipe's colours, where that can be done.
 

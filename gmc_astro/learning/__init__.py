@@ -27,6 +27,7 @@ from gmc_astro.learning.predictions import document_hash, package_versions, pred
 from gmc_astro.learning.pretraining import Pretrained, pretrain
 from gmc_astro.learning.probe import LinearHead, fit_probe
 from gmc_astro.learning.settings import RECIPES, PretrainSettings
+from gmc_astro.learning.shuffling import read_ahead
 from gmc_astro.learning.table_io import check_output, read_table, write_table
 from gmc_astro.learning.training_set import TrainingSet, measure_outlines
 from gmc_astro.learning.validation import validate, validate_questions, validate_retrieval
@@ -69,6 +70,7 @@ __all__ = [
     "package_versions",
     "predictions_table",
     "pretrain",
+    "read_ahead",
     "read_table",
     "sigmoid_loss",
     "soft_contrastive_loss",

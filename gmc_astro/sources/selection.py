@@ -82,6 +82,10 @@ class ConcatenatedSource(ImageSource):
         labels = [source.labels for source in self._sources]
         return None if any(part is None for part in labels) else np.concatenate(labels)
 
+    def quiet(self) -> ConcatenatedSource:
+        """Return the same rows without progress bars."""
+        return ConcatenatedSource([source.quiet() for source in self._sources])
+
     def in_recipe(self, recipe: ColourRecipe) -> ConcatenatedSource:
         """Return the same rows, those that can be rendered with another recipe."""
         return ConcatenatedSource([source.in_recipe(recipe) for source in self._sources])

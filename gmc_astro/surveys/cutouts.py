@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -82,7 +83,12 @@ class CutoutSource(ImageSource):
             "side": str(plan.side),
             "size": plan.size,
             "recipe": plan.recipe.name,
+            "radii": "" if plan.petro_r90 is None else _digest(plan.petro_r90),
         }
+
+    def quiet(self) -> CutoutSource:
+        """Return the same positions without a progress bar."""
+        return CutoutSource(self.plan, self._ids, progress=False)
 
     def in_recipe(self, recipe: ColourRecipe) -> ImageSource:
         """Return the same positions in another recipe, where the survey has its bands."""
@@ -265,6 +271,10 @@ def fetch_cutouts(
         max_connections=max_connections,
     )
     return CutoutSource(plan, np.asarray(ids, dtype=str), progress=progress)
+
+
+def _digest(values: u.Quantity) -> str:
+    return hashlib.sha256(values.to_value(u.arcsec).tobytes()).hexdigest()
 
 
 def _check_angle(name: str, value: u.Quantity | None) -> None:

@@ -1,0 +1,214 @@
+"""Who does the work: this process, one of several that were started together, or Dask workers."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gmc_astro.catalogs.job import Job, Report, work
+from gmc_astro.catalogs.shards import RowRange, Shards
+from gmc_astro.exceptions import InputError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["Rank", "current_rank", "loads", "run_here", "run_on_dask"]
+
+POLL = 1.0  # seconds between looks at what other processes are doing
+GPU = "GPU"  # the resource that workers with a GPU declare
+
+_lock = threading.Lock()
+_resident: dict[str, tuple[Job, Shards]] = {}
+_loads = 0
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One process among those that ``torchrun`` or ``srun`` started together.
+
+    Parameters
+    ----------
+    rank, size : int, optional
+        Number of this process, and of all.
+    local : int, optional
+        Number of this process on its machine.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local: int = 0
+
+    @property
+    def leads(self) -> bool:
+        """True for the process that waits for the others, merges and reports."""
+        return self.rank == 0
+
+    def order(self, ranges: Sequence[RowRange]) -> list[RowRange]:
+        """All ranges, beginning with this process's part, so that few want the same one."""
+        first = len(ranges) * self.rank // self.size
+        return [*ranges[first:], *ranges[:first]]
+
+
+def current_rank() -> Rank:
+    """Read from the environment which of several processes this is.
+
+    Returns
+    -------
+    rank : Rank
+        By ``torchrun``'s variables, else by those of a step of SLURM; a single process where
+        there are neither.
+    """
+    found = os.environ
+    if "RANK" in found and "WORLD_SIZE" in found:
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    elif "SLURM_PROCID" in found and "SLURM_STEP_ID" in found:
+        names = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
+    else:
+        return Rank()
+    rank, size, local = (int(found.get(name, "0")) for name in names)
+    return Rank(rank, max(size, 1), local)
+
+
+def run_here(job: Job, rank: Rank, *, done: Report) -> int:
+    """Work in this process until the run is complete, or nothing is left for it to take.
+
+    Other processes may work on the same run. The first of a group, or a process on its own,
+    waits for what they still have in hand, and takes it over from those that die.
+
+    Parameters
+    ----------
+    job : Job
+        The run.
+    rank : Rank
+        This process among others.
+    done : callable
+        Told the number of rows after each batch.
+
+    Returns
+    -------
+    rows : int
+        Rows that were classified here.
+    """
+    shards, total = job.shards(), 0
+    with job.claims() as claims:
+        left = rank.order(job.ranges)
+        while left:
+            total += work(job, shards, claims, left, done=done)
+            left = [rows for rows in left if not shards.is_finished(rows)]
+            if not rank.leads:
+                break
+            if left:
+                time.sleep(POLL)
+    return total
+
+
+def loads() -> int:
+    """How often a Dask task in this process had to load a model.
+
+    Returns
+    -------
+    loads : int
+        1 in a worker that has worked on one run.
+    """
+    return _loads
+
+
+def run_on_dask(job: Job, client: Client, *, done: Report) -> int:
+    """Let Dask workers classify the ranges.
+
+    The workers read the input and write the shards themselves, so both must lie on a disk that
+    all of them see. Each worker process loads the model once. A worker that is lost costs its
+    unfinished ranges, which others repeat.
+
+    Parameters
+    ----------
+    job : Job
+        The run.
+    client : `distributed.Client`
+        The cluster. If a worker declares the resource ``GPU``, only such workers are used, a
+        range a GPU at a time.
+    done : callable
+        Told the number of rows after each range.
+
+    Returns
+    -------
+    rows : int
+        Rows that were classified by the workers.
+    """
+    shards, total, attempt = job.shards(), 0, 0
+    left = [rows for rows in job.ranges if not shards.is_finished(rows)]
+    while left:
+        options: dict[str, Any] = {"resources": {GPU: 1}} if _have_gpus(client) else {}
+        keys = [f"classify-{job.token[:16]}-{attempt}-{rows.name}" for rows in left]
+        futures = client.map(_classify_range, left, job=job, key=keys, pure=False, **options)
+        try:
+            total += _collect(futures, done)
+        finally:
+            client.cancel(futures)
+        left = [rows for rows in left if not shards.is_finished(rows)]
+        attempt += 1
+        if left:  # in the hands of other processes, or of workers not yet known to be dead
+            time.sleep(POLL)
+    return total
+
+
+def _collect(futures: Sequence[Any], done: Report) -> int:
+    from distributed import as_completed
+
+    total = 0
+    for _, rows in as_completed(futures, with_results=True):
+        total += rows
+        done(rows)
+    return total
+
+
+def _have_gpus(client: Client) -> bool:
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return any(worker.get("resources", {}).get(GPU) for worker in workers)
+
+
+def _classify_range(rows: RowRange, job: Job) -> int:
+    """Classify one range in a worker; its threads take turns, because the model uses all cores."""
+    rows = RowRange(*rows)
+    with _lock:
+        job, shards = _stay(job)
+        with job.claims() as claims:
+            return work(job, shards, claims, [rows])
+
+
+def _stay(job: Job) -> tuple[Job, Shards]:
+    """The run as this process has it in memory, with its model loaded."""
+    global _loads
+    if job.token not in _resident:
+        _resident.clear()
+        _ = job.classifier.encoder
+        _loads += 1
+        _resident[job.token] = job, job.shards()
+    return _resident[job.token]
+
+
+def check_executor(executor: Any) -> None:
+    """Refuse what is no Dask client.
+
+    Parameters
+    ----------
+    executor : object
+        What the user gave.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If it is neither None nor a `distributed.Client`.
+    """
+    if executor is None:
+        return
+    kind = type(executor)
+    if not any(c.__name__ == "Client" and "distributed" in c.__module__ for c in kind.__mro__):
+        raise InputError(
+            f"executor of type {kind.__name__} cannot be used: give a dask.distributed.Client "
+            "(pip install 'gmc_astro[dask]'), or leave it out to work in this process"
+        )
