@@ -16,7 +16,15 @@ from gmc_astro.exceptions import InputError
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Rank", "current_rank", "loads", "run_here", "run_on_dask"]
+__all__ = [
+    "Rank",
+    "check_executor",
+    "count_load",
+    "current_rank",
+    "loads",
+    "run_here",
+    "run_on_dask",
+]
 
 POLL = 1.0  # seconds between looks at what other processes are doing
 GPU = "GPU"  # the resource that workers with a GPU declare
@@ -117,6 +125,12 @@ def loads() -> int:
     return _loads
 
 
+def count_load() -> None:
+    """Note that a model was loaded."""
+    global _loads
+    _loads += 1
+
+
 def run_on_dask(job: Job, client: Client, *, done: Report) -> int:
     """Let Dask workers classify the ranges.
 
@@ -182,11 +196,10 @@ def _classify_range(rows: RowRange, job: Job) -> int:
 
 def _stay(job: Job) -> tuple[Job, Shards]:
     """The run as this process has it in memory, with its model loaded."""
-    global _loads
     if job.token not in _resident:
         _resident.clear()
         _ = job.classifier.encoder
-        _loads += 1
+        count_load()
         _resident[job.token] = job, job.shards()
     return _resident[job.token]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,11 @@ from gmc_astro.learning import read_ahead
 from gmc_astro.learning.embedding import join_columns
 
 if TYPE_CHECKING:
+    from astropy.table import QTable
+
     from gmc_astro.classifier import GalaxyMorphologyClassifier
 
-__all__ = ["Job", "work"]
+__all__ = ["Job", "embed_batch", "one_thread", "table_of", "work"]
 
 Report = Callable[[int], Any]
 SHAPE = 16  # images that a batch is a multiple of, where it may be
@@ -74,6 +77,19 @@ class Job:
         return Claims(self.folder / "claims")
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread, where little is to be done and must not depend on their number."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def work(
     job: Job,
     shards: Shards,
@@ -104,12 +120,13 @@ def work(
     """
     total, waiting = 0, []
     for rows, batch in read_ahead(_batches(job, shards, claims, ranges)):
-        vectors = _embed(job, batch)
+        vectors = embed_batch(job.classifier, batch, job.batch_size)
         without = batch.images[:0].copy()  # a view would keep the images in memory
         waiting.append((vectors, ImageBatch(without, batch.status, batch.start, batch.columns)))
         done(len(batch))
         if batch.start + len(batch) == rows.stop:
-            _finish(job, shards, rows, waiting)
+            table, vectors = table_of(job.classifier, job.source, rows, waiting, job.meta)
+            shards.write(rows, table, vectors)
             claims.release(rows.name)
             total, waiting = total + len(rows), []
     return total
@@ -129,41 +146,80 @@ def _batches(
             yield rows, batch
 
 
-def _embed(job: Job, batch: ImageBatch) -> np.ndarray:
-    """Embeddings of a batch, NaN where there is no image.
+def embed_batch(
+    classifier: GalaxyMorphologyClassifier, batch: ImageBatch, batch_size: int
+) -> np.ndarray:
+    """Embed a batch; NaN where there is no image.
 
     The network sees rows without an image as black ones, and a last short batch is filled up:
     how it splits its sums depends on the shape, and with little work also on the threads.
+
+    Parameters
+    ----------
+    classifier : `~gmc_astro.GalaxyMorphologyClassifier`
+        What ``ready`` gave.
+    batch : ImageBatch
+        The images.
+    batch_size : int
+        Rows of a full batch.
+
+    Returns
+    -------
+    vectors : `~numpy.ndarray`, shape (B, D), dtype float32
+        Unit vectors.
     """
-    images = batch.images
-    vectors = np.full((len(batch), job.dim), np.nan, np.float32)
+    images, encoder = batch.images, classifier.encoder
+    vectors = np.full((len(batch), encoder.dim), np.nan, np.float32)
     if batch.ok.any():
-        lacking = min(-len(images) % SHAPE, max(job.batch_size - len(images), 0))
+        lacking = min(-len(images) % SHAPE, max(batch_size - len(images), 0))
         if lacking:
             images = np.concatenate([images, np.zeros((lacking, *images.shape[1:]), np.uint8)])
-        seen = job.classifier.encoder.encode_images(
-            images, views=job.classifier.views, batch_size=len(images)
-        )
+        seen = encoder.encode_images(images, views=classifier.views, batch_size=len(images))
         vectors[batch.ok] = seen[: len(batch)][batch.ok]
     return vectors
 
 
-def _finish(
-    job: Job, shards: Shards, rows: RowRange, parts: Sequence[tuple[np.ndarray, ImageBatch]]
-) -> None:
-    """Classify a range whose batches are embedded, and keep it."""
+def table_of(
+    classifier: GalaxyMorphologyClassifier,
+    source: ImageSource,
+    rows: RowRange,
+    parts: Sequence[tuple[np.ndarray, ImageBatch]],
+    meta: Mapping[str, Any],
+) -> tuple[QTable, np.ndarray]:
+    """Classify a range whose batches are embedded.
+
+    Parameters
+    ----------
+    classifier : `~gmc_astro.GalaxyMorphologyClassifier`
+        What ``ready`` gave.
+    source : ImageSource
+        Where the batches are from.
+    rows : RowRange
+        The range.
+    parts : sequence of (array, ImageBatch)
+        Embeddings and batches, which may have lost their images.
+    meta : mapping
+        Added to the table's.
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+        Predictions.
+    vectors : `~numpy.ndarray`, shape (B, D)
+        Embeddings.
+    """
     vectors = np.concatenate([vectors for vectors, _ in parts])
     batches = [
         ImageBatch(batch.images, batch.status, batch.start - rows.start, batch.columns)
         for _, batch in parts
     ]
-    ids, coords = job.source.names(*rows)
-    table = job.classifier.predict_embeddings(
+    ids, coords = source.names(*rows)
+    table = classifier.predict_embeddings(
         vectors,
         status=np.concatenate([batch.status for batch in batches]),
         ids=ids,
         coords=coords,
         columns=join_columns(batches, len(rows)),
-        meta=job.meta,
+        meta=meta,
     )
-    shards.write(rows, table, vectors)
+    return table, vectors

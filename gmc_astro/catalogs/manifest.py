@@ -64,6 +64,8 @@ def describe_run(
     encoder = classifier.encoder
     table = classifier.predict_embeddings(np.zeros((0, encoder.dim), np.float32), meta=meta)
     learnt = {k: v for k, v in vars(classifier).items() if _is_learnt(k)}
+    if table.meta["head"] == "zero-shot":  # weights and prompts say it all, without rounding
+        del learnt["head_"]
     manifest = {
         "format": FORMAT,
         "input": source.identity(),

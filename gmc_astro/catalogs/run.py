@@ -26,7 +26,7 @@ from gmc_astro.catalogs.engines import (
 )
 from gmc_astro.catalogs.files import make_folder
 from gmc_astro.catalogs.images import open_catalog_images
-from gmc_astro.catalogs.job import Job, Report
+from gmc_astro.catalogs.job import Job, Report, one_thread
 from gmc_astro.catalogs.manifest import (
     MANIFEST_FILE,
     describe_run,
@@ -241,7 +241,9 @@ def _plan(
         rows_per_shard = there["settings"]["rows_per_shard"] if there else _rows(len(source))
     if rows_per_shard < 1:
         raise InputError(f"rows_per_shard={rows_per_shard} must be 1 or more")
-    classifier, encoder = classifier.ready(), classifier.encoder
+    encoder = classifier.encoder
+    with one_thread():
+        classifier = classifier.ready()
     batch_size = classifier.batch_size or encoder.default_batch_size
     recipe = source.recipe
     meta = {"image_recipe": recipe.name if recipe is not None else ""}

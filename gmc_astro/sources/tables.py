@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 from astropy.table import Table
 
 from gmc_astro.exceptions import InputError
 
-__all__ = ["CATALOG_SUFFIXES", "file_column", "names_files", "read_catalog"]
+__all__ = ["CATALOG_SUFFIXES", "file_column", "is_fits_table", "names_files", "read_catalog"]
 
 FILE_COLUMNS = ("file", "filename", "file_name", "file_loc", "path", "image")
 CATALOG_SUFFIXES = (".csv", ".ecsv", ".vot", ".xml", ".parquet", ".txt")
@@ -41,6 +43,32 @@ def read_catalog(path: str | os.PathLike) -> Table:
         return Table.read(path, format="ascii.csv" if path.suffix == ".csv" else None)
     except Exception as err:  # each of astropy's readers raises its own kinds
         raise InputError(f"{path} cannot be read as a table: {str(err).splitlines()[0]}") from err
+
+
+def is_fits_table(path: str | os.PathLike) -> bool:
+    """Tell whether a file is FITS with a table where others have an image.
+
+    Parameters
+    ----------
+    path : path-like
+        A file, which may be of any kind.
+
+    Returns
+    -------
+    table : bool
+        False for what is no FITS file at all.
+    """
+    if not os.fspath(path).lower().endswith((".fits", ".fit", ".fits.gz", ".fit.gz")):
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is wrong with an image is said when it is read
+            with fits.open(path, memmap=False, lazy_load_hdus=True) as hdus:
+                if hdus[0].header.get("NAXIS", 0):
+                    return False
+                return type(hdus[1]) is fits.BinTableHDU
+    except (OSError, IndexError, ValueError, TypeError):
+        return False
 
 
 def names_files(table: Table) -> bool:
