@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gmc_astro.catalogs.job import Job, Report, work
 from gmc_astro.catalogs.shards import RowRange, Shards
 from gmc_astro.exceptions import InputError
+from gmc_astro.models.device import pick_device, pick_precision
 
 if TYPE_CHECKING:
     from distributed import Client
 
+    from gmc_astro.classifier import GalaxyMorphologyClassifier
+
 __all__ = [
     "Rank",
     "check_executor",
+    "connected",
     "count_load",
     "current_rank",
     "loads",
@@ -202,6 +208,112 @@ def _stay(job: Job) -> tuple[Job, Shards]:
         count_load()
         _resident[job.token] = job, job.shards()
     return _resident[job.token]
+
+
+def where_work_is_done(
+    classifier: GalaxyMorphologyClassifier, executor: Client | None
+) -> tuple[str, str]:
+    """Device and number format that the network will run with, here or in the workers.
+
+    Parameters
+    ----------
+    classifier : `~gmc_astro.GalaxyMorphologyClassifier`
+        What says which are wanted.
+    executor : `distributed.Client` or None
+        The cluster.
+
+    Returns
+    -------
+    device : str
+        Kind of device: ``"cpu"``, ``"cuda"``.
+    precision : {"fp32", "bf16"}
+        Number format.
+    """
+    wanted = str(classifier.device), classifier.precision
+    if executor is None:
+        return _where(*wanted)
+    options = {"resources": {GPU: 1}} if _have_gpus(executor) else {}
+    return executor.submit(_where, *wanted, pure=False, **options).result()
+
+
+def _where(device: str, precision: str) -> tuple[str, str]:
+    found = pick_device(device)
+    return found.type, pick_precision(precision, found)
+
+
+@contextmanager
+def local_workers(number: int) -> Iterator[Client]:
+    """Start Dask workers on this machine, which share its cores and GPUs.
+
+    Parameters
+    ----------
+    number : int
+        Worker processes.
+
+    Yields
+    ------
+    client : `distributed.Client`
+        For as long as the context lasts.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If Dask is not installed, or there is to be no worker.
+    """
+    if number < 1:
+        raise InputError(f"{number} workers cannot do anything: give 1 or more")
+    try:
+        from distributed import Client, Nanny, Scheduler, SpecCluster
+    except ImportError as err:
+        raise InputError("workers need Dask: pip install 'gmc_astro[dask]'") from err
+    import torch
+
+    gpus = torch.cuda.device_count()
+    threads = str(max((os.cpu_count() or 1) // number, 1))
+    workers = {}
+    for i in range(number):
+        env = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        if gpus:
+            env["CUDA_VISIBLE_DEVICES"] = str(i % gpus)
+        workers[i] = {"cls": Nanny, "options": {"nthreads": 1, "env": env, "dashboard": False}}
+    scheduler = {"cls": Scheduler, "options": {"dashboard": False, "port": 0, "host": "127.0.0.1"}}
+    with (
+        SpecCluster(workers, scheduler, silence_logs=logging.ERROR) as cluster,
+        Client(cluster) as client,
+    ):
+        client.wait_for_workers(number)
+        yield client
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Client]:
+    """Use a Dask cluster that runs already.
+
+    Parameters
+    ----------
+    address : str
+        Of its scheduler, for example ``"tcp://node1:8786"``.
+
+    Yields
+    ------
+    client : `distributed.Client`
+        For as long as the context lasts.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If Dask is not installed, or nobody answers at that address.
+    """
+    try:
+        from distributed import Client
+    except ImportError as err:
+        raise InputError("a scheduler needs Dask: pip install 'gmc_astro[dask]'") from err
+    try:
+        client = Client(address, timeout="10s")
+    except (OSError, ValueError) as err:
+        raise InputError(f"no Dask scheduler answers at {address!r}: {err}") from err
+    with client:
+        yield client
 
 
 def check_executor(executor: Any) -> None:

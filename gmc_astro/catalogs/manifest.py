@@ -22,11 +22,15 @@ if TYPE_CHECKING:
     from gmc_astro.imaging import ImageSource
     from gmc_astro.models import Encoder
 
-__all__ = ["MANIFEST_FILE", "describe_run", "keep_manifest", "read_manifest"]
+__all__ = ["MANIFEST_FILE", "OtherRunError", "describe_run", "keep_manifest", "read_manifest"]
 
 MANIFEST_FILE = "manifest.json"
 FORMAT = 1
 _SHOWN = 4  # differences that a sentence names
+
+
+class OtherRunError(InputError):
+    """A folder holds a run of another input, model or other settings."""
 
 
 def describe_run(
@@ -34,10 +38,8 @@ def describe_run(
     source: ImageSource,
     *,
     meta: Mapping[str, Any],
-    batch_size: int,
-    rows_per_shard: int,
     cuts: np.ndarray,
-    embeddings: str | None,
+    settings: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Describe a run so that two of them can be told apart.
 
@@ -49,12 +51,10 @@ def describe_run(
         The images.
     meta : mapping
         What the tables say of the images.
-    batch_size, rows_per_shard : int
-        Rows at a time, and in a shard.
     cuts : `~numpy.ndarray` of int
         Where shards begin and end.
-    embeddings : {"float16", "float32"}, optional
-        Number format of the embeddings that are kept.
+    settings : mapping
+        Device, precision, rows at a time and in a shard, embeddings that are kept.
 
     Returns
     -------
@@ -72,13 +72,7 @@ def describe_run(
         "model": dict(table.meta),
         "weights_sha256": table.meta["checkpoint_sha256"] or _weights_hash(encoder),
         "head_sha256": _hash(learnt),
-        "settings": {
-            "device": encoder.device.type,
-            "precision": encoder.precision,
-            "batch_size": batch_size,
-            "rows_per_shard": rows_per_shard,
-            "embeddings": embeddings or "none",
-        },
+        "settings": dict(settings),
         "shards": {"number": len(cuts) - 1, "sha256": _hash(cuts)},
     }
     return json.loads(json.dumps(manifest))
@@ -142,7 +136,7 @@ def keep_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
 
     Raises
     ------
-    gmc_astro.exceptions.InputError
+    OtherRunError
         If the folder holds another run; the message names what differs.
     """
     path = folder / MANIFEST_FILE
@@ -152,7 +146,7 @@ def keep_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     if found is None:
         raise InputError(f"{path} is no JSON any more; give another folder, or overwrite it")
     if found != manifest:
-        raise InputError(_difference(folder, _flat(found), _flat(manifest)))
+        raise OtherRunError(_difference(folder, _flat(found), _flat(manifest)))
 
 
 def _create(path: Path, manifest: Mapping[str, Any]) -> None:

@@ -137,9 +137,8 @@ def _open(
 ) -> ImageSource:
     """Pictures of a partition, or cutouts at its positions."""
     names = {name.lower(): name for name in frame.columns}
-    table = QTable(
-        {key: np.asarray(frame[name], float) for key, name in zip(("ra", "dec"), places)}
-    )
+    table = QTable({"ra": np.asarray(frame[places[0]], float)})
+    table["dec"] = np.asarray(frame[places[1]], float)
     found = next((names[name] for name in IDS if name in names), None)
     if found is not None:
         table["id"] = np.asarray(frame[found]).astype(str)

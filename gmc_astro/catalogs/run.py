@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 import time
@@ -23,6 +21,7 @@ from gmc_astro.catalogs.engines import (
     current_rank,
     run_here,
     run_on_dask,
+    where_work_is_done,
 )
 from gmc_astro.catalogs.files import make_folder
 from gmc_astro.catalogs.images import open_catalog_images
@@ -37,6 +36,7 @@ from gmc_astro.catalogs.merging import merge_shards
 from gmc_astro.catalogs.report import REPORT_FILE, write_report
 from gmc_astro.catalogs.shards import RowRange, Shards, ranges_of
 from gmc_astro.exceptions import InputError, OutputError
+from gmc_astro.learning import document_hash
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -150,7 +150,7 @@ def classify_catalog(
     classifier = _on_its_device(classifier, rank)
     opened = open_catalog_images(classifier, catalog, images, source)
     folder = _prepare(Path(output), overwrite and rank.leads, resume)
-    job = _plan(classifier, opened, folder, kept, rows_per_shard)
+    job = _plan(classifier, opened, folder, executor, kept, rows_per_shard)
     shards = job.shards()
     shards.make()
     if rank.leads:
@@ -230,6 +230,7 @@ def _plan(
     classifier: GalaxyMorphologyClassifier,
     source: ImageSource,
     folder: Path,
+    executor: Client | None,
     embeddings: str | None,
     rows_per_shard: int | None,
 ) -> Job:
@@ -241,24 +242,22 @@ def _plan(
         rows_per_shard = there["settings"]["rows_per_shard"] if there else _rows(len(source))
     if rows_per_shard < 1:
         raise InputError(f"rows_per_shard={rows_per_shard} must be 1 or more")
-    encoder = classifier.encoder
+    device, precision = where_work_is_done(classifier, executor)
+    batch_size = classifier.batch_size or classifier.encoder.batch_size_on(device)
     with one_thread():
         classifier = classifier.ready()
-    batch_size = classifier.batch_size or encoder.default_batch_size
     recipe = source.recipe
     meta = {"image_recipe": recipe.name if recipe is not None else ""}
     cuts = np.asarray(source.cuts(rows_per_shard))
-    manifest = describe_run(
-        classifier,
-        source,
-        meta=meta,
-        batch_size=batch_size,
-        rows_per_shard=rows_per_shard,
-        cuts=cuts,
-        embeddings=embeddings,
-    )
+    settings = {
+        "device": device,
+        "precision": precision,
+        "batch_size": batch_size,
+        "rows_per_shard": rows_per_shard,
+        "embeddings": embeddings or "none",
+    }
+    manifest = describe_run(classifier, source, meta=meta, cuts=cuts, settings=settings)
     keep_manifest(folder, manifest)
-    token = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
     return Job(
         folder.resolve(),
         classifier,
@@ -266,9 +265,9 @@ def _plan(
         ranges_of(cuts),
         batch_size,
         embeddings,
-        encoder.dim,
+        classifier.encoder.dim,
         meta,
-        token,
+        document_hash(manifest),
     )
 
 
