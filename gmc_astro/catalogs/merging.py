@@ -82,7 +82,7 @@ class Layout:
                 columns[name] = table[name]
             else:
                 columns[name] = np.full(len(table), np.nan) * _unit(self._columns[name])
-        return QTable(columns, meta=self.meta)
+        return QTable(columns)
 
 
 def _unit(column: Any) -> Any:

@@ -47,14 +47,14 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="session")
-def classifier(tiny_folder):
+@pytest.fixture(scope="package")
+def classifier(tiny_folder, one_thread):
     return GalaxyMorphologyClassifier(
-        tiny_folder, classes=CLASSES, device="cpu", precision="fp32", batch_size=16
+        tiny_folder, classes=CLASSES, device="cpu", precision="fp32", views=2, batch_size=16
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def undisturbed(tmp_path_factory, classifier, stack):
     """Folder of a run that nothing happened to."""
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
