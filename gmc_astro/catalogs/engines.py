@@ -275,8 +275,10 @@ def local_workers(number: int) -> Iterator[Client]:
         env = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         if gpus:
             env["CUDA_VISIBLE_DEVICES"] = str(i % gpus)
-        workers[i] = {"cls": Nanny, "options": {"nthreads": 1, "env": env, "dashboard": False}}
-    scheduler = {"cls": Scheduler, "options": {"dashboard": False, "port": 0, "host": "127.0.0.1"}}
+        quiet = {"silence_logs": logging.ERROR, "dashboard": False}
+        workers[i] = {"cls": Nanny, "options": {"nthreads": 1, "env": env, **quiet}}
+    local = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}
+    scheduler = {"cls": Scheduler, "options": {"dashboard": False, **local}}
     with (
         SpecCluster(workers, scheduler, silence_logs=logging.ERROR) as cluster,
         Client(cluster) as client,

@@ -20,7 +20,7 @@ def write_stack(path, pictures):
     with h5py.File(path, "w") as file:
         file.create_dataset("images", data=images, chunks=(8, *images.shape[1:]))
         file["object_id"] = np.arange(ROWS) + 587722984439545906
-        file["ra"], file["dec"] = rng.uniform(150, 151, ROWS), rng.uniform(-1, 1, ROWS)
+        file["ra"], file["dec"] = rng.uniform(150, 180, ROWS), rng.uniform(-9, 9, ROWS)
     return path
 
 

@@ -176,7 +176,7 @@ def test_embeddings_that_are_not_there(classifier, stack, tmp_path, undisturbed)
     with pytest.raises(InputError, match="holds no embeddings"):
         open_embeddings(run)
     other = GalaxyMorphologyClassifier(device="cpu")
-    with pytest.raises(InputError, match="are of model .*, the classifier's is"):
+    with pytest.raises(InputError, match=r"are of model .*, the classifier's is"):
         open_embeddings(undisturbed, other)
 
 
