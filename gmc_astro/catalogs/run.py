@@ -51,6 +51,7 @@ FEWEST = 256
 SHARES = 8  # shards that a catalogue is cut into at least, where that makes sense
 FORMATS = ("parquet", "hdf5", "fits", "ecsv")
 SUFFIXES = {"hdf5": "h5"}
+OURS = ("shards", "claims", REPORT_FILE, EMBEDDINGS_FILE, MANIFEST_FILE)
 
 
 def classify_catalog(
@@ -206,8 +207,8 @@ def _prepare(folder: Path, overwrite: bool, resume: bool) -> Path:
     if overwrite and manifest.exists():
         for name in ("shards", "claims"):
             shutil.rmtree(folder / name, ignore_errors=True)
-        for name in (REPORT_FILE, EMBEDDINGS_FILE, MANIFEST_FILE):
-            (folder / name).unlink(missing_ok=True)
+        for path in [*folder.glob("predictions.*"), *(folder / name for name in OURS[2:])]:
+            path.unlink(missing_ok=True)
     if manifest.exists() and not resume:
         raise InputError(
             f"{folder} holds a run; give another output, resume=True to go on with it, or "
@@ -221,9 +222,8 @@ def _prepare(folder: Path, overwrite: bool, resume: bool) -> Path:
 
 
 def _strangers(folder: Path) -> list[str]:
-    ours = ("shards", "claims", EMBEDDINGS_FILE)
     names = sorted(path.name for path in folder.iterdir())
-    return [name for name in names if name not in ours and not name.startswith(".")]
+    return [name for name in names if name not in OURS and not name.startswith(".")]
 
 
 def _plan(

@@ -111,6 +111,8 @@ def _joined(coords: Sequence[SkyCoord | None]) -> SkyCoord | None:
     """Positions one after the other, or None where one is missing."""
     if any(part is None for part in coords):
         return None
-    from astropy.coordinates import concatenate
+    from astropy.coordinates import SkyCoord
 
-    return coords[0] if len(coords) == 1 else concatenate([part.icrs for part in coords])
+    parts = [part.icrs for part in coords]
+    ra, dec = (np.concatenate([getattr(p, axis).deg for p in parts]) for axis in ("ra", "dec"))
+    return SkyCoord(ra, dec, unit="deg")
