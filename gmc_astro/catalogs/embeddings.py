@@ -109,7 +109,7 @@ def open_embeddings(
     ----------
     output : path-like
         Folder of the run.
-    classifier : `~gmc_astro.GalaxyMorphologyClassifier`, optional
+    classifier : `~gmc_astro.classifier.GalaxyMorphologyClassifier`, optional
         What will use them: it must have the model that made them.
 
     Returns

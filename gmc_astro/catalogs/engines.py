@@ -148,7 +148,7 @@ def run_on_dask(job: Job, client: Client, *, done: Report) -> int:
     ----------
     job : Job
         The run.
-    client : `distributed.Client`
+    client : ``distributed.Client``
         The cluster. If a worker declares the resource ``GPU``, only such workers are used, a
         range a GPU at a time.
     done : callable
@@ -217,9 +217,9 @@ def where_work_is_done(
 
     Parameters
     ----------
-    classifier : `~gmc_astro.GalaxyMorphologyClassifier`
+    classifier : `~gmc_astro.classifier.GalaxyMorphologyClassifier`
         What says which are wanted.
-    executor : `distributed.Client` or None
+    executor : ``distributed.Client`` or None
         The cluster.
 
     Returns
@@ -252,7 +252,7 @@ def local_workers(number: int) -> Iterator[Client]:
 
     Yields
     ------
-    client : `distributed.Client`
+    client : ``distributed.Client``
         For as long as the context lasts.
 
     Raises
@@ -298,7 +298,7 @@ def connected(address: str) -> Iterator[Client]:
 
     Yields
     ------
-    client : `distributed.Client`
+    client : ``distributed.Client``
         For as long as the context lasts.
 
     Raises
@@ -329,7 +329,7 @@ def check_executor(executor: Any) -> None:
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If it is neither None nor a `distributed.Client`.
+        If it is neither None nor a ``distributed.Client``.
     """
     if executor is None:
         return

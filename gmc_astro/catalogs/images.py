@@ -92,7 +92,7 @@ def open_catalog_images(
 
     Parameters
     ----------
-    classifier : `~gmc_astro.GalaxyMorphologyClassifier`
+    classifier : `~gmc_astro.classifier.GalaxyMorphologyClassifier`
         Whose colours are wanted.
     catalog, images
         See `classify_catalog`.

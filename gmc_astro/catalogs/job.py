@@ -36,8 +36,8 @@ class Job:
     ----------
     folder : `~pathlib.Path`
         Folder of the run, on a disk that all processes share.
-    classifier : `~gmc_astro.GalaxyMorphologyClassifier`
-        What `~gmc_astro.GalaxyMorphologyClassifier.ready` gave.
+    classifier : `~gmc_astro.classifier.GalaxyMorphologyClassifier`
+        What `~gmc_astro.classifier.GalaxyMorphologyClassifier.ready` gave.
     source : `~gmc_astro.imaging.ImageSource`
         The images.
     ranges : sequence of RowRange
@@ -156,7 +156,7 @@ def embed_batch(
 
     Parameters
     ----------
-    classifier : `~gmc_astro.GalaxyMorphologyClassifier`
+    classifier : `~gmc_astro.classifier.GalaxyMorphologyClassifier`
         What ``ready`` gave.
     batch : ImageBatch
         The images.
@@ -190,7 +190,7 @@ def table_of(
 
     Parameters
     ----------
-    classifier : `~gmc_astro.GalaxyMorphologyClassifier`
+    classifier : `~gmc_astro.classifier.GalaxyMorphologyClassifier`
         What ``ready`` gave.
     source : ImageSource
         Where the batches are from.

@@ -45,8 +45,8 @@ def describe_run(
 
     Parameters
     ----------
-    classifier : `~gmc_astro.GalaxyMorphologyClassifier`
-        What `~gmc_astro.GalaxyMorphologyClassifier.ready` gave.
+    classifier : `~gmc_astro.classifier.GalaxyMorphologyClassifier`
+        What `~gmc_astro.classifier.GalaxyMorphologyClassifier.ready` gave.
     source : `~gmc_astro.imaging.ImageSource`
         The images.
     meta : mapping

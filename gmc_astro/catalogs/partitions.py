@@ -53,7 +53,7 @@ def classify_partitions(
 
     Parameters
     ----------
-    classifier : `~gmc_astro.GalaxyMorphologyClassifier`
+    classifier : `~gmc_astro.classifier.GalaxyMorphologyClassifier`
         Predicts as its ``predict`` does. Each worker process loads the model once.
     catalog : lsdb.Catalog
         With a column of JPEG or PNG bytes, or else positions that are cut out of a survey. Its

@@ -73,7 +73,7 @@ def classify_catalog(
 
     Parameters
     ----------
-    classifier : `~gmc_astro.GalaxyMorphologyClassifier`
+    classifier : `~gmc_astro.classifier.GalaxyMorphologyClassifier`
         Predicts as its ``predict`` does.
     catalog : path-like, Table, SkyCoord, array or ImageSource
         Whatever `~gmc_astro.sources.open_images` takes: HDF5 stacks, tables of files or of
@@ -85,7 +85,7 @@ def classify_catalog(
         Where the catalogue's images are. ``"auto"``: it has them, names their files, or has
         positions that are cut out of a survey (``survey=``). A str: the column or data set with
         them. Else: images of their own, one for each row of the catalogue, in its order.
-    executor : `distributed.Client`, optional
+    executor : ``distributed.Client``, optional
         Dask cluster that does the work. Default is this process, beside any others that were
         started on the same output.
     overwrite : bool, optional
