@@ -24,7 +24,7 @@ FLOORS: dict[str, tuple[int, set[str]]] = {
     "learning": (4, {"torch", "sklearn", "scipy", "tqdm"}),
     "classifier": (5, {"sklearn"}),
     "plots": (6, {"matplotlib"}),
-    "catalogs": (6, {"dask", "distributed", "h5py", "pandas", "pyarrow", "torch", "tqdm"}),
+    "catalogs": (6, {"distributed", "h5py", "pandas", "pyarrow", "torch", "tqdm"}),
     "cli": (7, {"click", "skimage"}),
     "__main__": (8, set()),
 }

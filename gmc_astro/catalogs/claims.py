@@ -30,7 +30,7 @@ class Claims:
     Parameters
     ----------
     folder : path-like
-        Folder of the claims, shared by all processes.
+        Folder of the claims, on a disk that all processes see.
     stale : float, optional
         Seconds of silence after which a process of another machine counts as dead. Of this
         machine, the system is asked whether it lives.
@@ -105,6 +105,25 @@ class Claims:
                 if generation <= own:
                     self._file(name, generation).unlink(missing_ok=True)
 
+    def others(self, start: str) -> bool:
+        """Tell whether living processes have claims of a kind, other than those of this one.
+
+        Parameters
+        ----------
+        start : str
+            How the names of their claims start.
+
+        Returns
+        -------
+        others : bool
+            False where they have none.
+        """
+        with self._lock:
+            names = {found.rpartition(".")[0] for found in os.listdir(self.folder)}
+            wanted = [n for n in names if n.startswith(start) and n not in self._held]
+            newest = {name: max(self._generations(name), default=-1) for name in wanted}
+            return any(n >= 0 and self._lives(self._file(name, n)) for name, n in newest.items())
+
     def _file(self, name: str, generation: int) -> Path:
         return self.folder / f"{name}.{generation}"
 
@@ -120,7 +139,9 @@ class Claims:
         except FileNotFoundError:
             return False  # released this moment
         if owner.get("host") == socket.gethostname():
-            return _process(owner["pid"]) == {k: owner.get(k) for k in ("pid", "started")}
+            started = _process(owner["pid"])["started"]
+            if started != "":
+                return started == owner["started"]
         return silent < self.stale
 
     def _now(self) -> float:
@@ -139,21 +160,24 @@ class Claims:
 
 
 def _process(pid: int) -> dict[str, object]:
-    """Process by number and start, because numbers are given anew; start None where it is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        if stat[0] == "Z":  # dead, and its parent has not looked yet
+    """Process by number and start, because numbers are given anew.
+
+    The start is None where there is no such process, and empty where that cannot be told.
+    """
+    if os.name != "posix":
+        return {"pid": pid, "started": ""}
+    if not os.path.exists("/proc/self/stat"):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
             return {"pid": pid, "started": None}
+        except PermissionError:
+            pass  # somebody else's
+        return {"pid": pid, "started": ""}
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return {"pid": pid, "started": f"{boot} {stat[19]}"}
     except OSError:
-        pass
-    if Path("/proc/self/stat").exists():
         return {"pid": pid, "started": None}
-    try:  # no /proc: a number that is given anew looks alive
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return {"pid": pid, "started": None}
-    except PermissionError:
-        pass
-    return {"pid": pid, "started": "alive"}
+    dead = state[0] == "Z"  # and its parent has not looked yet
+    return {"pid": pid, "started": None if dead else f"{boot} {state[19]}"}

@@ -44,15 +44,13 @@ class EmbeddingsFile:
 
     def make(self) -> None:
         """Make the file, or what is missing of it; rows that are there stay."""
+        size = HEADER + self.shape[0] * self.shape[1] * self.dtype.itemsize
         with writing(self.path):
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                os.pwrite(descriptor, self._header(), 0)
-                size = HEADER + self.shape[0] * self.shape[1] * self.dtype.itemsize
-                if os.fstat(descriptor).st_size < size:
-                    os.ftruncate(descriptor, size)
-            finally:
-                os.close(descriptor)
+            self.path.open("ab").close()
+            with self.path.open("r+b") as handle:
+                handle.write(self._header())
+                if self.path.stat().st_size < size:
+                    handle.truncate(size)
 
     def _header(self) -> bytes:
         """Magic bytes and description, padded with blanks as the format allows."""
@@ -77,15 +75,9 @@ class EmbeddingsFile:
             SHA-256 of what was written.
         """
         content = np.ascontiguousarray(embeddings, self.dtype).tobytes()
-        with writing(self.path):
-            descriptor = os.open(self.path, os.O_WRONLY)
-            try:
-                view, place = memoryview(content), self._place(start)
-                while view:
-                    n = os.pwrite(descriptor, view, place)
-                    view, place = view[n:], place + n
-            finally:
-                os.close(descriptor)
+        with writing(self.path), self.path.open("r+b") as handle:
+            handle.seek(self._place(start))
+            handle.write(content)
         return hashlib.sha256(content).hexdigest()
 
     def digest(self, start: int, stop: int) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gmc_astro.catalogs.job import Job, Report, work
 from gmc_astro.catalogs.shards import RowRange, Shards
-from gmc_astro.exceptions import InputError
+from gmc_astro.exceptions import InputError, OutputError
 from gmc_astro.models.device import pick_device, pick_precision
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 POLL = 1.0  # seconds between looks at what other processes are doing
+SEEN = 60.0  # seconds after which what others wrote must be seen here
 GPU = "GPU"  # the resource that workers with a GPU declare
 
 _lock = threading.Lock()
@@ -87,7 +88,7 @@ def current_rank() -> Rank:
     return Rank(rank, max(size, 1), local)
 
 
-def run_here(job: Job, rank: Rank, *, done: Report) -> int:
+def run_here(job: Job, rank: Rank, *, done: Report) -> None:
     """Work in this process until the run is complete, or nothing is left for it to take.
 
     Other processes may work on the same run. The first of a group, or a process on its own,
@@ -101,23 +102,17 @@ def run_here(job: Job, rank: Rank, *, done: Report) -> int:
         This process among others.
     done : callable
         Told the number of rows after each batch.
-
-    Returns
-    -------
-    rows : int
-        Rows that were classified here.
     """
-    shards, total = job.shards(), 0
+    shards = job.shards()
     with job.claims() as claims:
         left = rank.order(job.ranges)
         while left:
-            total += work(job, shards, claims, left, done=done)
+            work(job, shards, claims, left, done=done)
             left = [rows for rows in left if not shards.is_finished(rows)]
             if not rank.leads:
                 break
             if left:
                 time.sleep(POLL)
-    return total
 
 
 def loads() -> int:
@@ -137,7 +132,7 @@ def count_load() -> None:
     _loads += 1
 
 
-def run_on_dask(job: Job, client: Client, *, done: Report) -> int:
+def run_on_dask(job: Job, client: Client, *, done: Report) -> None:
     """Let Dask workers classify the ranges.
 
     The workers read the input and write the shards themselves, so both must lie on a disk that
@@ -154,35 +149,46 @@ def run_on_dask(job: Job, client: Client, *, done: Report) -> int:
     done : callable
         Told the number of rows after each range.
 
-    Returns
-    -------
-    rows : int
-        Rows that were classified by the workers.
+    Raises
+    ------
+    gmc_astro.exceptions.OutputError
+        If shards that workers wrote are not seen here, or a range kills one worker after another.
     """
-    shards, total, attempt = job.shards(), 0, 0
+    shards, attempt, waited = job.shards(), 0, 0
     left = [rows for rows in job.ranges if not shards.is_finished(rows)]
     while left:
         options: dict[str, Any] = {"resources": {GPU: 1}} if _have_gpus(client) else {}
         keys = [f"classify-{job.token[:16]}-{attempt}-{rows.name}" for rows in left]
         futures = client.map(_classify_range, left, job=job, key=keys, pure=False, **options)
         try:
-            total += _collect(futures, done)
+            written = _collect(futures, done)
         finally:
             client.cancel(futures)
         left = [rows for rows in left if not shards.is_finished(rows)]
-        attempt += 1
-        if left:  # in the hands of other processes, or of workers not yet known to be dead
+        attempt, waited = attempt + 1, waited + POLL if written else 0
+        if waited > SEEN:
+            raise OutputError(
+                f"the workers wrote shards that are not in {job.folder}: give an output on a disk "
+                "that this process and all workers see under the same path"
+            )
+        if left:  # in the hands of other processes, or on their way through a network's disk
             time.sleep(POLL)
-    return total
 
 
 def _collect(futures: Sequence[Any], done: Report) -> int:
-    from distributed import as_completed
+    """Wait for ranges; return how many rows are new."""
+    from distributed import KilledWorker, as_completed
 
     total = 0
-    for _, rows in as_completed(futures, with_results=True):
-        total += rows
-        done(rows)
+    try:
+        for _, rows in as_completed(futures, with_results=True):
+            total += rows
+            done(rows)
+    except KilledWorker as err:
+        raise OutputError(
+            f"a range killed one worker after another ({err.task}), perhaps for their memory: give "
+            "them more, or a smaller batch_size"
+        ) from err
     return total
 
 

@@ -47,11 +47,12 @@ def writing(path: Path) -> Iterator[None]:
             raise
         reason = os.strerror(err.errno) if err.errno else str(err).splitlines()[0]
         advice = _ADVICE.get(err.errno, "mend that")
-        raise OutputError(
-            err.errno,
+        told = OutputError(
             f"{path} cannot be written: {reason}. What was finished before is safe: {advice} and "
-            "run the same again",
-        ) from err
+            "run the same again"
+        )
+        told.errno = err.errno
+        raise told from err
 
 
 @contextmanager

@@ -52,6 +52,7 @@ SHARES = 8  # shards that a catalogue is cut into at least, where that makes sen
 FORMATS = ("parquet", "hdf5", "fits", "ecsv")
 SUFFIXES = {"hdf5": "h5"}
 OURS = ("shards", "claims", REPORT_FILE, EMBEDDINGS_FILE, MANIFEST_FILE)
+GUESTS = ("here", "table")  # of the command line
 
 
 def classify_catalog(
@@ -126,7 +127,7 @@ def classify_catalog(
     -----
     A row that cannot be had keeps its place with a status and a masked label. Killing the run
     at any moment and starting it again gives the same bytes as an undisturbed one, whatever the
-    engine, as long as kind of processor, number of threads and package versions are the same.
+    engine, as long as the kind of processor and the versions of the packages are the same.
 
     Examples
     --------
@@ -150,7 +151,11 @@ def classify_catalog(
         raise InputError(f"merge={merge!r} is not one of {FORMATS}")
     classifier = _on_its_device(classifier, rank)
     opened = open_catalog_images(classifier, catalog, images, source)
-    folder = _prepare(Path(output), overwrite and rank.leads, resume)
+    if overwrite and rank.size > 1:
+        raise InputError(
+            f"{rank.size} processes cannot overwrite {output} together: remove it before they start"
+        )
+    folder = _prepare(Path(output), overwrite, resume)
     job = _plan(classifier, opened, folder, executor, kept, rows_per_shard)
     shards = job.shards()
     shards.make()
@@ -209,6 +214,7 @@ def _prepare(folder: Path, overwrite: bool, resume: bool) -> Path:
             shutil.rmtree(folder / name, ignore_errors=True)
         for path in [*folder.glob("predictions.*"), *(folder / name for name in OURS[2:])]:
             path.unlink(missing_ok=True)
+        (folder / "table").unlink(missing_ok=True)
     if manifest.exists() and not resume:
         raise InputError(
             f"{folder} holds a run; give another output, resume=True to go on with it, or "
@@ -223,7 +229,7 @@ def _prepare(folder: Path, overwrite: bool, resume: bool) -> Path:
 
 def _strangers(folder: Path) -> list[str]:
     names = sorted(path.name for path in folder.iterdir())
-    return [name for name in names if name not in OURS and not name.startswith(".")]
+    return [name for name in names if name not in OURS + GUESTS and not name.startswith(".")]
 
 
 def _plan(

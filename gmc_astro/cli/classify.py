@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,16 +173,45 @@ def _into_table(
     overwrite: bool,
     options: dict[str, Any],
 ) -> int:
-    """Classify into a folder beside the table, which is removed when the table is whole."""
-    import shutil
+    """Classify into a folder beside the table, which is removed when the table is whole.
 
-    from gmc_astro.catalogs import classify_catalog, merge_catalog
-    from gmc_astro.catalogs.engines import current_rank
-    from gmc_astro.catalogs.manifest import OtherRunError
-    from gmc_astro.learning import check_output, read_table
+    Of several processes with the same command, one makes the table, and the last one tidies up.
+    """
+    import os
+    import shutil
+    import socket
+
+    from gmc_astro.catalogs.claims import Claims
+    from gmc_astro.learning import check_output
 
     check_output(path, overwrite=overwrite)
     parts = path.with_name(f"{path.name}.parts")
+    code, done = 0, False
+    try:
+        with Claims(parts / "here") as claims:
+            claims.take(f"process.{socket.gethostname()}.{os.getpid()}")
+            _classify_parts(classifier, inputs, parts, resume, overwrite, options)
+            if _leads():
+                code = _make_table(parts, path, claims)
+            done = not claims.others("process.")
+    finally:
+        if done or not (parts / "manifest.json").exists():
+            shutil.rmtree(parts, ignore_errors=True)
+    return code
+
+
+def _classify_parts(
+    classifier: GalaxyMorphologyClassifier,
+    inputs: Any,
+    parts: Path,
+    resume: bool,
+    overwrite: bool,
+    options: dict[str, Any],
+) -> None:
+    """Go on with the parts of the same table; those of another one may be overwritten with it."""
+    from gmc_astro.catalogs import classify_catalog
+    from gmc_astro.catalogs.manifest import OtherRunError
+
     run = (classifier, inputs, parts)
     try:
         classify_catalog(*run, overwrite=not resume, progress=True, **options)
@@ -190,31 +219,48 @@ def _into_table(
         if not overwrite:
             raise
         classify_catalog(*run, overwrite=True, progress=True, **options)
-    if not current_rank().leads:
-        return 0
-    merge_catalog(parts, path, overwrite=overwrite)
-    code = _report(parts, f"Table: {path}", before=lambda: _classes(read_table, path, parts))
-    shutil.rmtree(parts)
-    return code
 
 
-def _classes(read: Any, path: Path, parts: Path) -> list[str]:
+def _make_table(parts: Path, path: Path, claims: Any) -> int:
+    """Merge the parts, unless another process just did; print the account."""
+    import time
+
+    from gmc_astro.catalogs import merge_catalog
+
+    while not claims.take("table"):
+        time.sleep(1)
+    mark = parts / "table"
+    if not (mark.exists() and path.exists()):
+        merge_catalog(parts, path, overwrite=True)
+        mark.touch()
+    claims.release("table")
+    return _report(parts, f"Table: {path}", lambda: _classes(path, parts))
+
+
+def _classes(path: Path, parts: Path) -> list[str]:
     """How many rows each class has, of a table that is not too long to be read for it."""
     from gmc_astro.catalogs import read_report
+    from gmc_astro.learning import read_table
 
     if read_report(parts)["rows"] > SHOWN:
         return []
-    table = read(path)
+    table = read_table(path)
     return summary(table, table.meta["class_names"])
 
 
-def _report(folder: Path, where: str, before: Any = list) -> int:
+def _leads() -> bool:
+    """True for the one of several ranks that speaks."""
+    from gmc_astro.catalogs.engines import current_rank
+
+    return current_rank().leads
+
+
+def _report(folder: Path, where: str, before: Callable[[], list[str]] = list) -> int:
     """Print the account of a run; return the exit code."""
     from gmc_astro.catalogs import read_report
-    from gmc_astro.catalogs.engines import current_rank
     from gmc_astro.catalogs.report import report_lines
 
-    if not current_rank().leads:
+    if not _leads():
         return 0
     report = read_report(folder)
     for line in [*before(), where]:

@@ -76,3 +76,14 @@ def test_a_claim_that_was_not_written_to_the_end(tmp_path):
         assert not claims.take("a")
         time.sleep(0.3)
         assert claims.take("a")
+
+
+def test_others(tmp_path):
+    with Claims(tmp_path) as mine, Claims(tmp_path) as yours:
+        mine.take("process.1")
+        assert not mine.others("process.")
+        assert yours.others("process.")
+        yours.take("process.2")
+        assert mine.others("process.")
+        yours.release("process.2")
+        assert not mine.others("process.")

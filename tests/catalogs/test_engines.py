@@ -20,7 +20,7 @@ from gmc_astro import classify_catalog
 from gmc_astro.catalogs import classify_partitions, merge_catalog, read_report
 from gmc_astro.catalogs.engines import Rank, current_rank, loads, local_workers
 from gmc_astro.catalogs.shards import RowRange
-from gmc_astro.exceptions import InputError
+from gmc_astro.exceptions import InputError, OutputError
 from gmc_astro.learning import read_table
 
 OPTIONS = {"rows_per_shard": 16, "embeddings": "float32"}
@@ -169,6 +169,21 @@ def test_ranks_by_environment(monkeypatch, variables, rank):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert current_rank() == rank
+
+
+def test_ranks_do_not_overwrite_together(monkeypatch, classifier, stack, tmp_path):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="2 processes cannot overwrite"):
+        classify_catalog(classifier, stack, tmp_path / "run", overwrite=True)
+
+
+def test_a_disk_that_workers_see_and_we_do_not(client, classifier, stack, tmp_path, monkeypatch):
+    """The workers write; here, the folder stays empty."""
+    monkeypatch.setattr("gmc_astro.catalogs.engines.SEEN", 0.5)
+    monkeypatch.setattr("gmc_astro.catalogs.shards.Shards.is_finished", lambda *_: False)
+    with pytest.raises(OutputError, match="a disk that this process and all workers see"):
+        classify_catalog(classifier, stack, tmp_path / "run", executor=client, rows_per_shard=160)
 
 
 def test_ranks_begin_in_different_places():

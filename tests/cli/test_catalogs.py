@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from gmc_astro import GalaxyMorphologyClassifier, classify_catalog
 from gmc_astro.catalogs import open_embeddings, read_report
 from gmc_astro.cli import main
 from gmc_astro.learning import read_table
@@ -67,6 +68,34 @@ def test_options_of_folders(command, tmp_path):
     text = run(command(tmp_path / "run", "--workers", "2", "--scheduler", "x"), 2).stderr
     assert "give one of them" in text
     assert "1 or more" in run(command(tmp_path / "run", "--workers", "0"), 2).stderr
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(command, tmp_path):
+    arguments = command(tmp_path / "out.fits")
+    arguments[1] = str(tmp_path / "nothing.h5")
+    assert "no such file" in run(arguments, 2).stderr
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_other_options_go_on_with_nothing(command, tmp_path):
+    """Parts of another run are kept, unless the table is to be overwritten."""
+    parts = tmp_path / "out.fits.parts"
+    other = GalaxyMorphologyClassifier("compact", device="cpu", views=1)
+    classify_catalog(other, np.zeros((2, 48, 48, 3), np.uint8), parts)
+    assert "holds a run with other settings" in run(command(tmp_path / "out.fits"), 2).stderr
+    assert parts.exists()
+    run(command(tmp_path / "out.fits", "--overwrite"))
+    assert not parts.exists()
+    assert len(read_table(tmp_path / "out.fits")) == 400
+
+
+def test_two_processes_make_one_table(command, tmp_path):
+    arguments = command(tmp_path / "out.fits", "--rows-per-shard", "4")
+    pair = [start(arguments), start(arguments)]
+    texts = [process.communicate(timeout=120)[1] for process in pair]
+    assert [process.returncode for process in pair] == [0, 0], texts
+    assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.fits"]
+    assert len(read_table(tmp_path / "out.fits")) == 400
 
 
 def start(arguments):
