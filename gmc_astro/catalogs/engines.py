@@ -154,19 +154,22 @@ def run_on_dask(job: Job, client: Client, *, done: Report) -> None:
     gmc_astro.exceptions.OutputError
         If shards that workers wrote are not seen here, or a range kills one worker after another.
     """
-    shards, attempt, waited = job.shards(), 0, 0
+    shards, attempt, unseen_since = job.shards(), 0, None
     left = [rows for rows in job.ranges if not shards.is_finished(rows)]
     while left:
         options: dict[str, Any] = {"resources": {GPU: 1}} if _have_gpus(client) else {}
         keys = [f"classify-{job.token[:16]}-{attempt}-{rows.name}" for rows in left]
         futures = client.map(_classify_range, left, job=job, key=keys, pure=False, **options)
         try:
-            written = _collect(futures, done)
+            finished = _collect(futures, done)
         finally:
             client.cancel(futures)
-        left = [rows for rows in left if not shards.is_finished(rows)]
-        attempt, waited = attempt + 1, waited + POLL if written else 0
-        if waited > SEEN:
+        attempt, left = attempt + 1, [rows for rows in left if not shards.is_finished(rows)]
+        if not finished & set(left):
+            unseen_since = None
+        elif unseen_since is None:
+            unseen_since = time.monotonic()
+        elif time.monotonic() - unseen_since > SEEN:
             raise OutputError(
                 f"the workers wrote shards that are not in {job.folder}: give an output on a disk "
                 "that this process and all workers see under the same path"
@@ -175,21 +178,22 @@ def run_on_dask(job: Job, client: Client, *, done: Report) -> None:
             time.sleep(POLL)
 
 
-def _collect(futures: Sequence[Any], done: Report) -> int:
-    """Wait for ranges; return how many rows are new."""
+def _collect(futures: Sequence[Any], done: Report) -> set[RowRange]:
+    """Wait for ranges; return those that are finished, by what the workers see."""
     from distributed import KilledWorker, as_completed
 
-    total = 0
+    finished = set()
     try:
-        for _, rows in as_completed(futures, with_results=True):
-            total += rows
-            done(rows)
+        for _, (rows, new, is_finished) in as_completed(futures, with_results=True):
+            done(new)
+            if is_finished:
+                finished.add(RowRange(*rows))
     except KilledWorker as err:
         raise OutputError(
             f"a range killed one worker after another ({err.task}), perhaps for their memory: give "
             "them more, or a smaller batch_size"
         ) from err
-    return total
+    return finished
 
 
 def _have_gpus(client: Client) -> bool:
@@ -197,13 +201,17 @@ def _have_gpus(client: Client) -> bool:
     return any(worker.get("resources", {}).get(GPU) for worker in workers)
 
 
-def _classify_range(rows: RowRange, job: Job) -> int:
-    """Classify one range in a worker; its threads take turns, because the model uses all cores."""
+def _classify_range(rows: RowRange, job: Job) -> tuple[RowRange, int, bool]:
+    """Classify one range in a worker; its threads take turns, because the model uses all cores.
+
+    Returns the range, how many rows were classified now, and whether it is finished.
+    """
     rows = RowRange(*rows)
     with _lock:
         job, shards = _stay(job)
         with job.claims() as claims:
-            return work(job, shards, claims, [rows])
+            new = work(job, shards, claims, [rows])
+        return rows, new, shards.is_finished(rows)
 
 
 def _stay(job: Job) -> tuple[Job, Shards]:

@@ -125,6 +125,21 @@ def test_lsdb_partitions(client, hats, classifier, undisturbed, tmp_path):
     )
 
 
+@OF_LSDB
+def test_lsdb_positions(client, classifier):
+    """Without network: rows that are off the survey's footprint are never asked for."""
+    lsdb = pytest.importorskip("lsdb", reason="needs gmc_astro[hats]")
+    frame = pd.DataFrame({"id": [1, 2, 3], "ra": [10.0, 20.0, 30.0], "dec": [89.0, 88.0, 87.0]})
+    catalog = lsdb.from_dataframe(frame, margin_threshold=None)
+    found = classify_partitions(classifier, catalog, survey="decals").compute()
+    assert found["status"].tolist() == ["outside footprint"] * 3
+    assert found["label"].isna().all()
+    assert found["probability"].isna().all()
+    again = lsdb.from_dataframe(frame.assign(label="mine"), margin_threshold=None)
+    with pytest.raises(InputError, match=r"has columns \['label'\] already"):
+        classify_partitions(classifier, again)
+
+
 def test_what_is_no_lsdb_catalogue(classifier, pictures):
     with pytest.raises(InputError, match="a ndarray is no LSDB catalogue"):
         classify_partitions(classifier, pictures)
