@@ -19,7 +19,7 @@ FLOORS: dict[str, tuple[int, set[str]]] = {
     "imaging": (1, {"photutils", "PIL", "scipy"}),
     "surveys": (2, {"astroquery", "requests", "urllib3", "PIL", "tqdm"}),
     "models": (2, {"torch", "open_clip", "timm", "safetensors"}),
-    "sources": (3, {"h5py", "PIL", "pyarrow"}),
+    "sources": (3, {"h5py", "isal", "PIL", "pyarrow"}),
     "testing": (3, {"astroquery", "PIL", "scipy"}),
     "learning": (4, {"torch", "sklearn", "scipy", "tqdm"}),
     "classifier": (5, {"sklearn"}),

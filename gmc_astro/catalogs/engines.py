@@ -81,7 +81,7 @@ def current_rank() -> Rank:
     if "RANK" in found and "WORLD_SIZE" in found:
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
     elif "SLURM_PROCID" in found and "SLURM_STEP_ID" in found:
-        names = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
+        names = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
     else:
         return Rank()
     rank, size, local = (int(found.get(name, "0")) for name in names)

@@ -8,13 +8,18 @@ is unpacked in several threads. Everything else is left to the library.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import h5py
 import numpy as np
+
+try:  # nearly twice as fast; the extra "fast" brings it
+    from isal import isal_zlib as zlib
+except ImportError:
+    import zlib
 
 __all__ = ["RowReader", "opened_for_rows", "rows_together"]
 
@@ -36,6 +41,16 @@ def rows_together(data: h5py.Dataset) -> int:
         Rows of a chunk.
     """
     return int(data.chunks[0]) if data.chunks else 1
+
+
+class _Chunk(NamedTuple):
+    """Rows wanted of a chunk, how many of its rows come before, and where it lies in the file."""
+
+    start: int
+    stop: int
+    skip: int
+    place: int
+    size: int
 
 
 class RowReader:
@@ -101,34 +116,47 @@ class RowReader:
             return rows
         # HDF5 is asked for places in this thread only; the threads read and unpack
         work = list(self._chunks(rows, start, stop))
-        if len(work) == 1:
-            self._unpack(*work[0])
+        if self.data.compression is None:
+            for first, last, place in self._stretches(work):
+                self._fill(rows[first - start : last - start], place)
+        elif len(work) == 1:
+            self._unpack(rows[work[0].start - start : work[0].stop - start], work[0])
         else:
-            list(self._pool.map(lambda item: self._unpack(*item), work))
+            parts = [rows[chunk.start - start : chunk.stop - start] for chunk in work]
+            list(self._pool.map(self._unpack, parts, work))
         return rows
 
-    def _chunks(
-        self, rows: np.ndarray, start: int, stop: int
-    ) -> Iterator[tuple[np.ndarray, int, int, int, bool]]:
-        """Part of the result, first row in the chunk, place and length in the file, packed."""
-        step, packed = self.data.chunks[0], self.data.compression is not None
+    def _chunks(self, rows: np.ndarray, start: int, stop: int) -> Iterator[_Chunk]:
+        """Chunks that a range of rows touches; those that were never written are filled in."""
+        step = self.data.chunks[0]
         rest = (0,) * (self.data.ndim - 1)
         for first in range(start // step * step, stop, step):
             info = self.data.id.get_chunk_info_by_coord((first, *rest))
             low, high = max(first, start), min(first + step, stop)
-            part = rows[low - start : high - start]
             if info.byte_offset is None or info.filter_mask:  # never written, or left unpacked
-                part[:] = self.data[low:high]
+                rows[low - start : high - start] = self.data[low:high]
             else:
-                yield part, low - first, info.byte_offset, info.size, packed
+                yield _Chunk(low, high, low - first, info.byte_offset, info.size)
 
-    def _unpack(self, part: np.ndarray, skip: int, place: int, size: int, packed: bool) -> None:
+    def _stretches(self, chunks: list[_Chunk]) -> Iterator[tuple[int, int, int]]:
+        """First and last row, and place, of chunks that are not packed and lie side by side."""
+        waiting: tuple[int, int, int] | None = None
+        for chunk in chunks:
+            place = chunk.place + chunk.skip * self._row_bytes
+            if waiting is not None:
+                first, last, begin = waiting
+                if last == chunk.start and begin + (last - first) * self._row_bytes == place:
+                    waiting = first, chunk.stop, begin
+                    continue
+                yield waiting
+            waiting = chunk.start, chunk.stop, place
+        if waiting is not None:
+            yield waiting
+
+    def _unpack(self, part: np.ndarray, chunk: _Chunk) -> None:
         """Read one chunk and put the rows that are asked for where they belong."""
-        if not packed:
-            self._fill(part, place + skip * self._row_bytes)
-            return
-        raw = np.empty(size, np.uint8)
-        self._fill(raw, place)
+        raw = np.empty(chunk.size, np.uint8)
+        self._fill(raw, chunk.place)
         whole = self.data.chunks[0] * self._row_bytes
         try:
             content = zlib.decompress(raw, bufsize=whole)
@@ -136,9 +164,8 @@ class RowReader:
             raise OSError(f"a chunk cannot be unpacked ({err})") from err
         if len(content) != whole:
             raise OSError(f"a chunk unpacks to {len(content)} of {whole} bytes")
-        first = skip * self._row_bytes
-        flat = np.frombuffer(content, np.uint8, part.nbytes, first)
-        part.reshape(-1).view(np.uint8)[:] = flat
+        first = chunk.skip * self._row_bytes
+        part.reshape(-1).view(np.uint8)[:] = np.frombuffer(content, np.uint8, part.nbytes, first)
 
     def _fill(self, array: np.ndarray, place: int) -> None:
         """Read as many bytes as the array has."""

@@ -168,7 +168,7 @@ def test_two_torchrun_ranks(tiny_folder, stack, undisturbed, content, tmp_path):
         (
             {
                 "SLURM_PROCID": "2",
-                "SLURM_NTASKS": "4",
+                "SLURM_STEP_NUM_TASKS": "4",
                 "SLURM_LOCALID": "0",
                 "SLURM_STEP_ID": "0",
             },
