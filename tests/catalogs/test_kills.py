@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import random
-import signal
 import time
 
 import numpy as np
@@ -76,7 +75,7 @@ def test_killed_at_random_and_resumed(start, classifier, stack, undisturbed, con
         folder = tmp_path / f"run{kill}"
         process = start(folder)
         time.sleep(rng.uniform(0, duration))
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()  # SIGKILL
         process.join()
         reached.append(len(list((folder / "shards").glob("[0-9]*.json"))))
         classify_catalog(classifier, stack, folder, **OPTIONS)
@@ -93,7 +92,7 @@ def test_killed_again_and_again(start, undisturbed, content, tmp_path):
         process.join(0.5 + 0.1 * deaths)
         if process.exitcode is not None:
             break
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()  # SIGKILL
         process.join()
         deaths += 1
     assert process.exitcode == 0
@@ -124,7 +123,7 @@ def test_the_work_of_a_dead_process_is_taken_over(start, undisturbed, content, t
     pair = [start(folder), start(folder)]
     while len(list((folder / "shards").glob("[0-9]*.json"))) < 4:
         time.sleep(0.005)
-    os.kill(pair[0].pid, signal.SIGKILL)
+    pair[0].kill()
     for process in pair:
         process.join()
     assert pair[1].exitcode == 0
