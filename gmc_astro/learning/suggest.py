@@ -115,5 +115,5 @@ def _spread_out(
         left[row] = False
         product = (errors @ errors[row]) * (embeddings @ embeddings[row])
         apart = np.maximum(norms + norms[row] - 2 * product, 0.0)
-        nearest = np.minimum(nearest, apart) if len(chosen) > 1 else apart
+        nearest = np.minimum(nearest, apart)
     return np.array(chosen, dtype=int)

@@ -50,22 +50,27 @@ def test_less_coverage_smaller_sets(method):
     conformal = fit_conformal(*draw(1000), method=method)
     probabilities, _ = draw(500, 1)
     previous = np.ones((500, 5), bool)
-    for coverage in (0.99, 0.9, 0.7, 0.5, 0.1):
+    for coverage in (0.95, 0.9, 0.8, 0.7):
         sets = conformal.predict_sets(probabilities, coverage=coverage)
         assert (sets <= previous).all()
         assert sets.sum() < previous.sum()
         assert sets[np.arange(500), probabilities.argmax(axis=1)].all()
         previous = sets
+    # asked for less than it is right, it still names the most probable class
+    assert (conformal.predict_sets(probabilities, coverage=0.01).sum(axis=1) == 1).all()
 
 
-def test_lac_sets_are_smaller_and_aps_sets_adapt_more():
-    rows, (probabilities, _) = draw(2000), draw(2000, 1)
-    sizes = {
-        method: fit_conformal(*rows, method=method).predict_sets(probabilities).sum(axis=1)
-        for method in METHODS
-    }
-    assert sizes["lac"].mean() < sizes["aps"].mean()
-    assert sizes["lac"].std() < sizes["aps"].std()
+def test_lac_sets_are_smaller_and_aps_sets_cover_hard_rows_better():
+    rows, (probabilities, targets) = draw(4000), draw(8000, 1)
+    hard = probabilities.max(axis=1) < 0.5
+    size, covered = {}, {}
+    for method in METHODS:
+        sets = fit_conformal(*rows, method=method).predict_sets(probabilities)
+        size[method] = sets.sum(axis=1).mean()
+        covered[method] = sets[hard, targets[hard]].mean()
+    assert size["lac"] < size["aps"]
+    assert covered["lac"] < covered["aps"] - 0.02
+    assert covered["aps"] == pytest.approx(0.9, abs=0.05)
 
 
 @pytest.mark.parametrize(("rows", "everything"), [(1, True), (8, True), (9, False)])
@@ -102,11 +107,11 @@ def test_arrays_round_trip(method):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (dict(method="raps"), "raps"),
-        (dict(targets=[0]), r"\(1,\)"),
-        (dict(targets=[0, 2]), "target 2"),
-        (dict(targets=[-1, -1]), "no row"),
-        (dict(probabilities=[0.5, 0.5]), r"\(N, K\)"),
+        ({"method": "raps"}, "raps"),
+        ({"targets": [0]}, r"\(1,\)"),
+        ({"targets": [0, 2]}, "target 2"),
+        ({"targets": [-1, -1]}, "no row"),
+        ({"probabilities": [0.5, 0.5]}, r"\(N, K\)"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(arguments, says):

@@ -151,10 +151,10 @@ def test_all_alike_or_none_asked_for():
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (dict(n=4), "n=4 rows of 3"),
-        (dict(n=-1), "n=-1"),
-        (dict(embeddings=np.eye(2)), r"\(2, 2\)"),
-        (dict(labelled_embeddings=np.ones((1, 2))), r"\(M, 3\)"),
+        ({"n": 4}, "n=4 rows of 3"),
+        ({"n": -1}, "n=-1"),
+        ({"embeddings": np.eye(2)}, r"\(2, 2\)"),
+        ({"labelled_embeddings": np.ones((1, 2))}, r"\(M, 3\)"),
     ],
 )
 def test_what_cannot_be_chosen_is_refused(arguments, says):
