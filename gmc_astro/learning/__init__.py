@@ -1,9 +1,17 @@
 """Learning: losses, augmentation, the training loop, and heads that need few labels."""
 
 from gmc_astro.learning.augment import Augmentation
+from gmc_astro.learning.calibration import (
+    CalibrationReport,
+    Calibrator,
+    calibration_report,
+    fit_calibrator,
+)
 from gmc_astro.learning.captions import Captions, FixedCaptions, VoteCaptions, as_captions
+from gmc_astro.learning.conformal import ConformalSets, fit_conformal
 from gmc_astro.learning.distributed import World, current_world, joined_processes
 from gmc_astro.learning.embedding import Embedded, class_starts, embed_source, text_embeddings
+from gmc_astro.learning.folds import out_of_fold_logits
 from gmc_astro.learning.labels import encode_labels
 from gmc_astro.learning.leakage import (
     SAME_GALAXY,
@@ -23,10 +31,13 @@ from gmc_astro.learning.metrics import (
     expected_calibration_error,
     negative_log_likelihood,
 )
+from gmc_astro.learning.novelty import NoveltyDetector, fit_novelty
 from gmc_astro.learning.predictions import document_hash, package_versions, predictions_table
 from gmc_astro.learning.pretraining import Pretrained, pretrain
+from gmc_astro.learning.priors import change_priors, estimate_priors
 from gmc_astro.learning.probe import LinearHead, fit_probe
 from gmc_astro.learning.settings import RECIPES, PretrainSettings
+from gmc_astro.learning.suggest import suggest_rows
 from gmc_astro.learning.table_io import check_output, read_table, write_table
 from gmc_astro.learning.training_set import TrainingSet, measure_outlines
 from gmc_astro.learning.validation import validate, validate_questions, validate_retrieval
@@ -36,10 +47,14 @@ __all__ = [
     "RECIPES",
     "SAME_GALAXY",
     "Augmentation",
+    "CalibrationReport",
+    "Calibrator",
     "Captions",
+    "ConformalSets",
     "Embedded",
     "FixedCaptions",
     "LinearHead",
+    "NoveltyDetector",
     "PretrainSettings",
     "Pretrained",
     "TrainingSet",
@@ -48,6 +63,8 @@ __all__ = [
     "World",
     "as_captions",
     "brier_score",
+    "calibration_report",
+    "change_priors",
     "check_output",
     "class_starts",
     "contrastive_loss",
@@ -56,8 +73,12 @@ __all__ = [
     "document_hash",
     "embed_source",
     "encode_labels",
+    "estimate_priors",
     "expected_calibration_error",
     "find_leaks",
+    "fit_calibrator",
+    "fit_conformal",
+    "fit_novelty",
     "fit_probe",
     "hash_images",
     "hash_source",
@@ -66,12 +87,14 @@ __all__ = [
     "measure_outlines",
     "nearest_bits",
     "negative_log_likelihood",
+    "out_of_fold_logits",
     "package_versions",
     "predictions_table",
     "pretrain",
     "read_table",
     "sigmoid_loss",
     "soft_contrastive_loss",
+    "suggest_rows",
     "text_embeddings",
     "validate",
     "validate_questions",
