@@ -1,4 +1,4 @@
-"""Pictures: a field with its galaxies outlined by class, and sheets of examples."""
+"""Pictures of the sky: a field with its galaxies outlined by class, and sheets of examples."""
 
 from __future__ import annotations
 
@@ -8,50 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gmc_astro.exceptions import InputError
+from gmc_astro.plots.canvas import class_colours, new_figure, readable
 
 if TYPE_CHECKING:
     from astropy.table import QTable
     from matplotlib.figure import Figure
 
-__all__ = ["class_colours", "field", "gallery"]
+__all__ = ["field", "gallery"]
 
 _OUTLINE = 3.0  # half axes of outlines, in standard deviations of the light
-
-
-def class_colours(names: Sequence[str]) -> dict[str, str]:
-    """Choose a colour for each class that can be told apart by most eyes.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Classes; eight or fewer get colours of their own.
-
-    Returns
-    -------
-    colours : dict of str to str
-        Hexadecimal colours, after Okabe and Ito's palette for colour-blind readers.
-    """
-    palette = [
-        "#56B4E9",
-        "#E69F00",
-        "#F0E442",
-        "#CC79A7",
-        "#009E73",
-        "#D55E00",
-        "#FFFFFF",
-        "#999999",
-    ]
-    return {name: palette[i % len(palette)] for i, name in enumerate(names)}
-
-
-def _new_figure(width: float, height: float) -> Figure:
-    """A figure of its own: no window, no global state of pyplot."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), facecolor="black", layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def field(image: np.ndarray, table: QTable, *, title: str = "") -> Figure:
@@ -86,7 +51,7 @@ def field(image: np.ndarray, table: QTable, *, title: str = "") -> Figure:
     names = table.meta["class_names"]
     colours = class_colours(names)
     height, width = image.shape[:2]
-    figure = _new_figure(12, 12 * height / width + 1.1)
+    figure = new_figure(12, 12 * height / width + 1.1, background="black")
     axes = figure.add_subplot()
     axes.imshow(image, interpolation="nearest")
     axes.set_axis_off()
@@ -108,8 +73,7 @@ def field(image: np.ndarray, table: QTable, *, title: str = "") -> Figure:
         )
     counts = {name: int(np.sum(table["label"] == name)) for name in names}
     handles = [
-        Line2D([], [], color=colours[n], lw=3, label=f"{n.replace('_', ' ')} ({counts[n]})")
-        for n in names
+        Line2D([], [], color=colours[n], lw=3, label=f"{readable(n)} ({counts[n]})") for n in names
     ]
     figure.legend(
         handles=handles,
@@ -125,22 +89,25 @@ def field(image: np.ndarray, table: QTable, *, title: str = "") -> Figure:
 
 def gallery(
     images: np.ndarray,
-    rows: Mapping[str, Sequence[int]],
-    probabilities: Sequence[float],
+    labels: Sequence[str] | None = None,
+    probabilities: Sequence[float] | None = None,
     *,
+    rows: Mapping[str, Sequence[int]] | None = None,
     columns: int = 6,
     title: str = "",
 ) -> Figure:
-    """Draw a sheet of examples, a line for each class.
+    """Draw a sheet of images with their labels and probabilities.
 
     Parameters
     ----------
     images : `~numpy.ndarray`, shape (N, H, W, 3), dtype uint8
         Images.
-    rows : mapping of str to sequence of int
-        For each class, the images to show.
-    probabilities : sequence of float, shape (N,)
-        Written under each image.
+    labels : sequence of str, shape (N,), optional
+        Written above each image; a colour for each.
+    probabilities : sequence of float, shape (N,), optional
+        Written into each image; nothing for NaN.
+    rows : mapping of str to sequence of int, optional
+        Images to show, a line for each entry. Default is all images, one after the other.
     columns : int, optional
         Images a line.
     title : str, optional
@@ -150,21 +117,52 @@ def gallery(
     -------
     figure : `~matplotlib.figure.Figure`
         Save it with ``figure.savefig``.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If there is no image to show, or labels or probabilities differ from images in number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.plots import gallery
+    >>> images = np.zeros((2, 32, 32, 3), dtype=np.uint8)
+    >>> sheet = gallery(images, ["spiral", "smooth"], [0.9, 0.7])
     """
-    shown = {name: list(chosen)[:columns] for name, chosen in rows.items() if len(chosen)}
-    if not shown:
-        raise InputError("no class has an image to show")
-    colours = class_colours(list(rows))
-    figure = _new_figure(1.7 * columns + 0.6, 2.0 * len(shown) + 0.6)
+    for what, values in (("labels", labels), ("probabilities", probabilities)):
+        if values is not None and len(values) != len(images):
+            raise InputError(f"{len(values)} {what} for {len(images)} images; give one an image")
+    lines = _lines(len(images), rows, columns)
+    names = list(rows) if rows is not None else [] if labels is None else list(labels)
+    colours = class_colours(list(dict.fromkeys(map(str, names))))
+    figure = new_figure(1.7 * columns + 0.6, 2.0 * len(lines) + 0.6, background="black")
     figure.suptitle(title, color="white", fontsize=16)
-    grid = figure.subplots(len(shown), columns, squeeze=False)
+    grid = figure.subplots(len(lines), columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
-    for line, (name, chosen) in zip(grid, shown.items(), strict=True):
-        line[0].set_title(name.replace("_", " "), color=colours[name], loc="left", fontsize=12)
-        for axes, i in zip(line, chosen, strict=False):
+    for cells, (name, chosen) in zip(grid, lines, strict=True):
+        if name:
+            cells[0].set_title(readable(name), color=colours[name], loc="left", fontsize=12)
+        for axes, i in zip(cells, chosen, strict=False):
             axes.imshow(images[i])
-            axes.text(
-                0.04, 0.05, f"{probabilities[i]:.2f}", color="white", transform=axes.transAxes
-            )
+            if labels is not None and not name:
+                label = str(labels[i])
+                axes.set_title(readable(label), color=colours[label], fontsize=9)
+            if probabilities is not None and np.isfinite(probabilities[i]):
+                words = f"{probabilities[i]:.2f}"
+                axes.text(0.04, 0.05, words, color="white", transform=axes.transAxes)
     return figure
+
+
+def _lines(
+    n: int, rows: Mapping[str, Sequence[int]] | None, columns: int
+) -> list[tuple[str, list[int]]]:
+    """Name and images of each line of a sheet."""
+    if rows is None:
+        lines = [("", list(range(i, min(i + columns, n)))) for i in range(0, n, columns)]
+    else:
+        lines = [(name, list(chosen)[:columns]) for name, chosen in rows.items() if len(chosen)]
+    if not lines:
+        raise InputError("there is no image to show: give images, and rows= that name some")
+    return lines
