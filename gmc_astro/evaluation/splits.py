@@ -124,7 +124,7 @@ def make_split(
     ids, targets = np.asarray(ids, dtype=str), np.asarray(targets)
     if len(np.unique(ids)) < len(ids):
         values, counts = np.unique(ids, return_counts=True)
-        raise InputError(f"id {values[counts > 1][0]!r} occurs twice; give each galaxy one id")
+        raise InputError(f"id '{values[counts > 1][0]}' occurs twice; give each galaxy one id")
     rng = np.random.default_rng(seed)
     official = None if test_ids is None else set(np.asarray(test_ids, dtype=str).tolist())
     test, train = [], {}
