@@ -88,6 +88,7 @@ class Cell:
             before = known["settings"]
         except (ValueError, KeyError, TypeError) as err:
             raise InputError(f"{self.path} is no cell of a benchmark; remove it") from err
+        settings = json.loads(json.dumps(settings))  # lists for tuples, as in the file
         changed = sorted(
             key for key in before.keys() | settings.keys() if before.get(key) != settings.get(key)
         )

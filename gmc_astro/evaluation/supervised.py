@@ -8,7 +8,7 @@ enough steps also where there are few labels.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
@@ -166,8 +166,7 @@ def train_tower(
     total = settings.steps(len(images))
     groups = _parameter_groups(network, settings, pretrained)
     optimiser = torch.optim.AdamW(groups, fused=device.type in ("cpu", "cuda"))
-    rates = [group["lr"] for group in groups]
-    schedule = OneCycleLR(optimiser, rates, total, pct_start=settings.warmup, cycle_momentum=False)
+    schedule = LambdaLR(optimiser, _warm_up_and_cosine(settings.warmup, total))
     average = AveragedModel(network, multi_avg_fn=_growing_average(settings.ema), use_buffers=True)
     changes = settings.augmentation if mirror else _without_mirrors(settings.augmentation)
     generator = torch.Generator().manual_seed(seed)
@@ -253,6 +252,18 @@ def _batches(n: int, size: int, total: int, generator: torch.Generator) -> Itera
 
 def _without_mirrors(augmentation: Augmentation) -> Augmentation:
     return Augmentation(**(asdict(augmentation) | {"flip": 0.0}))
+
+
+def _warm_up_and_cosine(warmup: float, total: int) -> Callable[[int], float]:
+    """Share of the peak rate at each step."""
+    warm = max(int(warmup * total), 1)
+
+    def share(step: int) -> float:
+        if step < warm:
+            return (step + 1) / warm
+        return (1 + math.cos(math.pi * (step - warm) / max(total - warm, 1))) / 2
+
+    return share
 
 
 def _growing_average(ema: float) -> Any:

@@ -72,6 +72,9 @@ def confusion(
     for axes, (panel, found) in zip(grid, panels.items(), strict=False):
         matrix = confusion_matrix(targets, found, labels=range(len(names)), normalize=option)
         _draw_confusion(axes, matrix, names, normalise)
+        if not axes.get_subplotspec().is_first_col():  # names stand once a line
+            axes.set_yticklabels([])
+            axes.set_ylabel("")
         axes.set_title(panel, fontsize=12)
     return figure
 
@@ -159,7 +162,7 @@ def _draw_reliability(
     edges = np.arange(bins) / bins
     axes.bar(edges, rows / rows.sum(), width=1 / bins, align="edge", color="#DDDDDD")
     axes.plot([0, 1], [0, 1], color="#777777", linestyle=":", zorder=1)
-    axes.plot(mean_sure, mean_right, color="#0072B2", marker="o")
+    axes.plot(mean_sure, mean_right, color="#0072B2", marker="o", clip_on=False)
     axes.text(0.04, 0.95, f"ECE {error:.3f}", transform=axes.transAxes, va="top")
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="largest probability", ylabel="share that is right")
     axes.set_aspect("equal")

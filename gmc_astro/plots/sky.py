@@ -151,7 +151,14 @@ def gallery(
                 axes.set_title(readable(label), color=colours[label], fontsize=9)
             if probabilities is not None and np.isfinite(probabilities[i]):
                 words = f"{probabilities[i]:.2f}"
-                axes.text(0.04, 0.05, words, color="white", transform=axes.transAxes)
+                axes.text(
+                    0.04,
+                    0.05,
+                    words,
+                    color="white",
+                    transform=axes.transAxes,
+                    bbox={"facecolor": "black", "alpha": 0.55, "pad": 1.5, "linewidth": 0},
+                )
     return figure
 
 

@@ -113,10 +113,11 @@ def test_cells_of_other_settings_are_refused_or_computed_again(dataset, options,
     with pytest.raises(InputError, match=r"other settings \(supervised differ\).*--restart"):
         run_benchmark(dataset, tmp_path, **other)
     (cell,) = run_benchmark(dataset, tmp_path, restart=True, **other).over_seeds("scratch", 1.0)
+    assert run_benchmark(dataset, tmp_path, **other).cells
     assert cell.results["settings"]["supervised"]["learning_rate"] == 0.01
     images = dataset.images.copy()
     images[0] += 1
-    with pytest.raises(InputError, match=r"\(data differ\)"):
+    with pytest.raises(InputError, match=r"other settings \(data differ\)"):
         run_benchmark(replace(dataset, images=images), tmp_path, **other)
     cell.path.write_text("{}")
     with pytest.raises(InputError, match="is no cell"):

@@ -51,7 +51,7 @@ def test_steps_and_batches_suit_the_number_of_labels():
 def test_a_pretrained_body_learns_slowly_and_its_head_does_not(pictures, labels, two_steps):
     targets, network = (labels == "round").astype(int), small()
     before = {k: v.clone() for k, v in network.state_dict().items()}
-    settings = SupervisedSettings(epochs=1, least_steps=1, tuning_rate=1e-9, weight_decay=0)
+    settings = SupervisedSettings(epochs=1, least_steps=10, tuning_rate=1e-9, weight_decay=0)
     train_tower(
         network, pictures, targets, tower_contract(network, 32), settings=settings, pretrained=True
     )
@@ -107,7 +107,7 @@ def test_a_zoobot_encoder_in_a_local_folder(tmp_path):
     save_file(source.state_dict(), tmp_path / "model.safetensors")
     network = timm_tower("test_resnet", classes=2, weights=tmp_path)
     assert torch.equal(network.conv1[0].weight, source.conv1[0].weight)
-    assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 2)
+    assert network.eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 2)
     assert tower_contract(network, 32).mean == (0.1, 0.2, 0.3)
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"config\.json and model\.safetensors"):
@@ -137,6 +137,6 @@ def test_wrong_names_and_files(tmp_path):
     save_file({"conv1.weight": torch.zeros(2)}, tmp_path / "other.safetensors")
     with pytest.raises(CheckpointError, match="does not fit this architecture"):
         timm_tower("test_resnet", classes=2, weights=tmp_path / "other.safetensors")
-    torch.save({"code": object.__new__(Exception)}, tmp_path / "code.pt")
-    with pytest.raises(CheckpointError, match=r"holds more than arrays|is no safetensors"):
+    torch.save({"code": print}, tmp_path / "code.pt")
+    with pytest.raises(CheckpointError, match="holds more than arrays"):
         timm_tower("test_resnet", classes=2, weights=tmp_path / "code.pt")
