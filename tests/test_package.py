@@ -42,7 +42,10 @@ def test_every_public_name_is_there():
         assert getattr(gmc_astro, name) is not None
 
 
-@pytest.mark.parametrize("package", ["morphology", "imaging", "models", "sources", "learning"])
+@pytest.mark.parametrize(
+    "package",
+    ["morphology", "imaging", "models", "sources", "learning", "plots", "evaluation"],
+)
 def test_all_lists_are_true(package):
     import importlib
 

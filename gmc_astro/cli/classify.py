@@ -20,8 +20,8 @@ __all__ = ["command"]
 @click.argument("images", nargs=-1, required=True)
 @click.option(
     "--classes",
-    help="Names with commas between, a scheme (GZ2_FIVE_CLASS, GALAXY10_DECALS, GALAXY_MNIST), "
-    "or a JSON/TOML file of names and prompts. Default: the model's own.",
+    help="Names with commas between, a scheme (GZ2_FIVE_CLASS, GALAXY10_DECALS, GALAXY10_SDSS, "
+    "GALAXY_MNIST), or a JSON/TOML file of names and prompts. Default: the model's own.",
 )
 @click.option(
     "-o",
