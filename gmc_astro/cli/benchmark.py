@@ -230,10 +230,10 @@ def _default_size(model: Any) -> int:
 
 
 def _supervised(epochs: int | None, steps: int | None) -> Any:
-    from gmc_astro.evaluation import SupervisedSettings
+    from gmc_astro.learning import LabelTraining
 
     given = {"epochs": epochs, "least_steps": steps}
-    return SupervisedSettings(**{k: v for k, v in given.items() if v is not None})
+    return LabelTraining(**{k: v for k, v in given.items() if v is not None})
 
 
 def _notes(about: Any) -> str:

@@ -14,7 +14,7 @@ from gmc_astro.evaluation.metrics import (
 from gmc_astro.evaluation.protocol import FRACTIONS, Benchmark, check_leakage, run_benchmark
 from gmc_astro.evaluation.report import summarise, write_report
 from gmc_astro.evaluation.splits import Split, frozen_splits, make_split
-from gmc_astro.evaluation.supervised import SupervisedSettings, predict_tower, train_tower
+from gmc_astro.evaluation.supervised import predict_tower, train_tower
 
 __all__ = [
     "DATASETS",
@@ -29,7 +29,6 @@ __all__ = [
     "ModelOptions",
     "Row",
     "Split",
-    "SupervisedSettings",
     "Task",
     "bootstrap_interval",
     "check_leakage",

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from gmc_astro.classifier import METHODS as FIT_METHODS
 from gmc_astro.classifier import GalaxyMorphologyClassifier
-from gmc_astro.evaluation.supervised import SupervisedSettings, predict_tower, train_tower
+from gmc_astro.evaluation.supervised import predict_tower, train_tower
 from gmc_astro.exceptions import InputError
+from gmc_astro.learning import FIT_METHODS, LabelTraining
 from gmc_astro.models import random_tower, timm_tower, tower_contract
 from gmc_astro.morphology import ClassScheme
 from gmc_astro.sources import ArraySource
@@ -90,7 +90,7 @@ class Task:
         Seed of everything random.
     model : `ModelOptions`
         The model that is benchmarked.
-    supervised : `SupervisedSettings`
+    supervised : `LabelTraining`
         How supervised methods train.
     progress : bool, optional
         Show progress bars of long trainings.
@@ -102,7 +102,7 @@ class Task:
     scheme: ClassScheme
     seed: int
     model: ModelOptions
-    supervised: SupervisedSettings
+    supervised: LabelTraining
     progress: bool = False
 
 
@@ -123,7 +123,7 @@ class Method:
     labels : bool, optional
         Whether it learns from labels.
     trains : bool, optional
-        Whether it trains as `SupervisedSettings` say.
+        Whether it trains as `LabelTraining` say.
     fit : str or None, optional
         Method of `~gmc_astro.classifier.GalaxyMorphologyClassifier.fit` that it needs.
     """

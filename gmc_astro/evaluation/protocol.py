@@ -18,10 +18,10 @@ from gmc_astro.evaluation.datasets import Dataset
 from gmc_astro.evaluation.methods import ModelOptions, Row, Task, find_row
 from gmc_astro.evaluation.metrics import classification_metrics
 from gmc_astro.evaluation.splits import Split, frozen_splits
-from gmc_astro.evaluation.supervised import SupervisedSettings
 from gmc_astro.exceptions import InputError
 from gmc_astro.learning import (
     SAME_GALAXY,
+    LabelTraining,
     hash_images,
     hash_source,
     nearest_bits,
@@ -86,7 +86,7 @@ def run_benchmark(
     fractions: Sequence[float] = FRACTIONS,
     seeds: Sequence[int] = range(5),
     model: ModelOptions | None = None,
-    supervised: SupervisedSettings | None = None,
+    supervised: LabelTraining | None = None,
     training_images: Any = None,
     restart: bool = False,
     progress: bool = False,
@@ -110,7 +110,7 @@ def run_benchmark(
         Splits.
     model : `ModelOptions`, optional
         The model that is benchmarked.
-    supervised : `SupervisedSettings`, optional
+    supervised : `LabelTraining`, optional
         How supervised methods train.
     training_images : optional
         Images that the model was trained on, whatever `~gmc_astro.sources.open_images` takes,
@@ -136,7 +136,7 @@ def run_benchmark(
     seeds = tuple(dict.fromkeys(map(int, seeds)))
     if not rows or not fractions or not seeds:
         raise InputError("give at least one method, one fraction and one seed")
-    model, supervised = model or ModelOptions(), supervised or SupervisedSettings()
+    model, supervised = model or ModelOptions(), supervised or LabelTraining()
     catalogue = (dataset.ids, dataset.targets, dataset.scheme.names)
     splits = frozen_splits(
         Path(output) / "splits.json",
@@ -172,7 +172,7 @@ class _Runner:
     dataset: Dataset
     folder: Path
     model: ModelOptions
-    supervised: SupervisedSettings
+    supervised: LabelTraining
     common: dict[str, Any]
     progress: bool
 

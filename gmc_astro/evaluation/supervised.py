@@ -7,105 +7,20 @@ enough steps also where there are few labels.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm.auto import tqdm
 
 from gmc_astro.exceptions import InputError
-from gmc_astro.learning import Augmentation
-from gmc_astro.learning.augment import draw, training_pixels
+from gmc_astro.learning import LabelTraining, train_on_labels
 from gmc_astro.models import ImageContract
 from gmc_astro.models.device import autocast, pick_device, pick_precision
 from gmc_astro.models.preprocess import dihedral_views, normalise, resize, to_channels_first
 
-__all__ = ["SupervisedSettings", "predict_tower", "train_tower"]
-
-_FEWEST = 16  # images a batch: batch normalisation needs some
-
-
-def _galaxies() -> Augmentation:
-    """A galaxy may lie any way round and be somewhat nearer or brighter; its colours are data."""
-    return Augmentation(
-        zoom=(0.85, 1.2), recolour=0.0, gain=0.1, contrast=0.1, grey=0.0, blur=0.0, noise=0.0
-    )
-
-
-@dataclass(frozen=True)
-class SupervisedSettings:
-    """How a tower is trained.
-
-    Parameters
-    ----------
-    epochs : int, optional
-        Passes over the labelled images, where these are many.
-    least_steps : int, optional
-        Steps to take at least, where they are few.
-    batch_size : int, optional
-        Images a step.
-    learning_rate : float, optional
-        Peak rate of a tower with random weights, and of every head.
-    tuning_rate : float, optional
-        Peak rate of a tower that was trained before.
-    weight_decay : float, optional
-        Of matrices and kernels.
-    warmup : float, optional
-        Share of the steps in which the rate rises.
-    label_smoothing : float, optional
-        Share of the truth that is spread over all classes.
-    ema : float, optional
-        Decay of the averaged weights, which are what predicts.
-    augmentation : `~gmc_astro.learning.Augmentation`, optional
-        How training images are changed.
-
-    Raises
-    ------
-    gmc_astro.exceptions.InputError
-        If epochs, steps or images a step are not positive.
-
-    Examples
-    --------
-    >>> from gmc_astro.evaluation import SupervisedSettings
-    >>> settings = SupervisedSettings()
-    >>> settings.steps(21), settings.steps(2104)
-    (600, 1320)
-    """
-
-    epochs: int = 40
-    least_steps: int = 600
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    tuning_rate: float = 1e-4
-    weight_decay: float = 0.05
-    warmup: float = 0.1
-    label_smoothing: float = 0.1
-    ema: float = 0.995
-    augmentation: Augmentation = field(default_factory=_galaxies)
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "least_steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)} is not 1 or more")
-
-    def batch(self, images: int) -> int:
-        """Images a step where there are ``images`` with a label; some twice if they are few."""
-        return min(self.batch_size, max(images, _FEWEST))
-
-    def steps(self, images: int) -> int:
-        """Steps of a training on ``images`` labelled images."""
-        return max(self.epochs * math.ceil(images / self.batch(images)), self.least_steps)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain values for JSON."""
-        return asdict(self)
+__all__ = ["predict_tower", "train_tower"]
 
 
 def train_tower(
@@ -114,7 +29,7 @@ def train_tower(
     targets: np.ndarray,
     contract: ImageContract,
     *,
-    settings: SupervisedSettings | None = None,
+    settings: LabelTraining | None = None,
     pretrained: bool = False,
     mirror: bool = True,
     device: str = "auto",
@@ -134,7 +49,7 @@ def train_tower(
         Class of each.
     contract : `~gmc_astro.models.ImageContract`
         Size and normalisation that the network takes.
-    settings : `SupervisedSettings`, optional
+    settings : `LabelTraining`, optional
         How to train.
     pretrained : bool, optional
         The body has been trained before: it learns at the lower rate, the head at the full one.
@@ -157,37 +72,27 @@ def train_tower(
     gmc_astro.exceptions.InputError
         If images and targets differ in number, or there are none.
     """
-    settings = settings or SupervisedSettings()
+    settings = settings or LabelTraining()
     if len(images) != len(targets) or not len(images):
         raise InputError(f"{len(targets)} targets for {len(images)} images; give one an image")
-    device = pick_device(device)
-    precision = pick_precision(precision, device)
-    network = network.to(device, memory_format=torch.channels_last).train()
-    total = settings.steps(len(images))
-    groups = _parameter_groups(network, settings, pretrained)
-    optimiser = torch.optim.AdamW(groups, fused=device.type in ("cpu", "cuda"))
-    schedule = LambdaLR(optimiser, _warm_up_and_cosine(settings.warmup, total))
-    average = AveragedModel(network, multi_avg_fn=_growing_average(settings.ema), use_buffers=True)
-    changes = settings.augmentation if mirror else _without_mirrors(settings.augmentation)
-    generator = torch.Generator().manual_seed(seed)
-    stack, truth = torch.from_numpy(images), torch.from_numpy(np.asarray(targets, np.int64))
-    batches = _batches(len(images), settings.batch(len(images)), total, generator)
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        for rows in tqdm(batches, total=total, desc="train", leave=False, disable=not progress):
-            draws = draw(len(rows), changes, generator)
-            pixels = training_pixels(stack[rows].to(device), contract, changes, draws)
-            with autocast(device, precision):
-                logits = network(pixels)
-            loss = F.cross_entropy(
-                logits.float(), truth[rows].to(device), label_smoothing=settings.label_smoothing
-            )
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            average.update_parameters(network)
-    return average.module.eval()
+    truth = torch.from_numpy(np.asarray(targets, np.int64)).to(pick_device(device))
+
+    def loss(network: nn.Module, pixels: Tensor, rows: Tensor) -> Tensor:
+        logits = network(pixels).float()
+        return F.cross_entropy(logits, truth[rows], label_smoothing=settings.label_smoothing)
+
+    return train_on_labels(
+        network,
+        loss,
+        _parameter_groups(network, settings, pretrained),
+        images,
+        contract,
+        settings=settings if mirror else settings.without_mirrors(),
+        device=device,
+        precision=precision,
+        seed=seed,
+        progress=progress,
+    )
 
 
 @torch.inference_mode()
@@ -240,44 +145,8 @@ def predict_tower(
     return np.concatenate(parts)
 
 
-def _batches(n: int, size: int, total: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Rows of each step: all in a new order, again and again, cut into steps."""
-    waiting = torch.empty(0, dtype=torch.long)
-    for _ in range(total):
-        while len(waiting) < size:
-            waiting = torch.cat([waiting, torch.randperm(n, generator=generator)])
-        yield waiting[:size]
-        waiting = waiting[size:]
-
-
-def _without_mirrors(augmentation: Augmentation) -> Augmentation:
-    return Augmentation(**(asdict(augmentation) | {"flip": 0.0}))
-
-
-def _warm_up_and_cosine(warmup: float, total: int) -> Callable[[int], float]:
-    """Share of the peak rate at each step."""
-    warm = max(int(warmup * total), 1)
-
-    def share(step: int) -> float:
-        if step < warm:
-            return (step + 1) / warm
-        return (1 + math.cos(math.pi * (step - warm) / max(total - warm, 1))) / 2
-
-    return share
-
-
-def _growing_average(ema: float) -> Any:
-    """Moving average whose window grows with the steps taken, so that short runs have one too."""
-
-    def update(averages: Any, values: Any, steps: Any) -> None:
-        taken = int(steps)
-        get_ema_multi_avg_fn(min(ema, (1 + taken) / (10 + taken)))(averages, values, steps)
-
-    return update
-
-
 def _parameter_groups(
-    network: nn.Module, settings: SupervisedSettings, pretrained: bool
+    network: nn.Module, settings: LabelTraining, pretrained: bool
 ) -> list[dict[str, Any]]:
     """Matrices decay, biases do not; a body that was trained before learns slowly."""
     head = network.get_classifier() if hasattr(network, "get_classifier") else network[-1]

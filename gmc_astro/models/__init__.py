@@ -8,6 +8,7 @@ from gmc_astro.models.checkpoint import (
 )
 from gmc_astro.models.contract import ImageContract
 from gmc_astro.models.encoder import Encoder
+from gmc_astro.models.layers import layer_groups
 from gmc_astro.models.loading import bundled_folder, load_encoder, open_model
 from gmc_astro.models.network import list_architectures
 from gmc_astro.models.towers import random_tower, timm_tower, tower_contract
@@ -17,6 +18,7 @@ __all__ = [
     "Encoder",
     "ImageContract",
     "bundled_folder",
+    "layer_groups",
     "list_architectures",
     "load_encoder",
     "open_model",

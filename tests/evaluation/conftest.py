@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gmc_astro.evaluation import Dataset, ModelOptions, SupervisedSettings
+from gmc_astro.evaluation import Dataset, ModelOptions
+from gmc_astro.learning import LabelTraining
 from gmc_astro.morphology import ClassScheme
 
 CLASSES = ("elongated", "round")
@@ -31,7 +32,7 @@ def tiny_model(tiny_folder):
 @pytest.fixture(scope="session")
 def two_steps():
     """Supervised training that ends at once."""
-    return SupervisedSettings(epochs=1, least_steps=2, batch_size=8)
+    return LabelTraining(epochs=1, least_steps=2, batch_size=8)
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from gmc_astro.evaluation import SupervisedSettings, predict_tower, train_tower
+from gmc_astro.evaluation import predict_tower, train_tower
 from gmc_astro.exceptions import CheckpointError, InputError
+from gmc_astro.learning import LabelTraining
 from gmc_astro.models import random_tower, timm_tower, tower_contract
 
 
@@ -19,7 +20,7 @@ def small(seed=0, **options):
 
 def test_a_tower_learns_round_from_elongated(pictures, labels):
     targets = (labels == "round").astype(int)
-    settings = SupervisedSettings(epochs=1, least_steps=60, batch_size=20, learning_rate=3e-3)
+    settings = LabelTraining(epochs=1, least_steps=60, batch_size=20, learning_rate=3e-3)
     network = small()
     contract = tower_contract(network, 32)
     network = train_tower(network, pictures[:30], targets[:30], contract, settings=settings)
@@ -41,17 +42,17 @@ def test_the_same_seed_gives_the_same_weights(pictures, labels, two_steps):
 
 
 def test_steps_and_batches_suit_the_number_of_labels():
-    settings = SupervisedSettings(epochs=10, least_steps=100, batch_size=64)
+    settings = LabelTraining(epochs=10, least_steps=100, batch_size=64)
     assert [settings.batch(n) for n in (5, 40, 1000)] == [16, 40, 64]
     assert [settings.steps(n) for n in (5, 40, 1000)] == [100, 100, 160]
     with pytest.raises(InputError, match="epochs=0"):
-        SupervisedSettings(epochs=0)
+        LabelTraining(epochs=0)
 
 
 def test_a_pretrained_body_learns_slowly_and_its_head_does_not(pictures, labels, two_steps):
     targets, network = (labels == "round").astype(int), small()
     before = {k: v.clone() for k, v in network.state_dict().items()}
-    settings = SupervisedSettings(epochs=1, least_steps=10, tuning_rate=1e-9, weight_decay=0)
+    settings = LabelTraining(epochs=1, least_steps=10, tuning_rate=1e-9, weight_decay=0)
     train_tower(
         network, pictures, targets, tower_contract(network, 32), settings=settings, pretrained=True
     )
