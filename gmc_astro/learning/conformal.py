@@ -117,10 +117,10 @@ def fit_conformal(
         True class of each row, -1 where it is not known.
     method : {"lac", "aps"}, optional
         ``"lac"``: a class scores 1 minus its probability; the smallest sets on average.
-        ``"aps"``: it scores the sum of all larger probabilities and half its own; larger sets,
-        that cover the hard rows as often as the easy ones. The half stands for the random share
-        of the published method, so that the same rows always give the same sets; coverage holds
-        as well.
+        ``"aps"``: it scores the sum of all larger probabilities and half its own; somewhat
+        larger sets, which cover hard rows more nearly as often as easy ones. The half stands
+        for the random share of the published method, so that the same rows always give the
+        same sets; the coverage holds as well.
 
     Returns
     -------

@@ -84,7 +84,7 @@ def test_real_rare_galaxies(real_galaxies):
         kept = np.concatenate(
             [pool[targets[pool] == k][: 12 if k in rare else None] for k in classes]
         )
-        number = np.searchsorted(classes[np.argsort(classes)], targets)
+        number = np.searchsorted(np.sort(classes), targets)
         sets = [(vectors[r].astype(float), number[r]) for r in (kept, test)]
         first = np.concatenate(  # ten labels: every class has one
             [np.flatnonzero(targets[kept] == k)[: 1 if k in rare else 4] for k in classes]
