@@ -149,7 +149,9 @@ def test_fit_leaves_out_rows_without_label_or_image(classifier, pictures, labels
     classifier.fit(tmp_path, some, size=48)
     kept = [i for i in range(12) if i not in (3, 5)]
     other = clone(classifier).fit(pictures[kept], labels[kept])
-    np.testing.assert_allclose(classifier.head_.linear.weights, other.head_.linear.weights, atol=1e-4)
+    np.testing.assert_allclose(
+        classifier.head_.linear.weights, other.head_.linear.weights, atol=1e-4
+    )
 
 
 def test_fit_twice_is_the_same(classifier, pictures, labels):

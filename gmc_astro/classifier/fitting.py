@@ -40,7 +40,6 @@ _LEARNT = (
     "calibration_",
     "fit_log_",
     "_tuned",
-    "_cache",
 )
 _FOR_NOVELTY = 512  # labelled images that a tuned encoder embeds again, to know them
 
@@ -225,7 +224,7 @@ class Fitting(Predicting):
         if opened.recipe is not None:
             self.encoder.contract = replace(self.encoder.contract, recipe=opened.recipe.name)
         self._loaded = result.as_checkpoint(self.encoder)
-        self._forget()  # validation may have embedded with weights on the way
+        self._cache = (None, None)  # the network is the same, its weights are not
         return self
 
 

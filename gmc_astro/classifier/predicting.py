@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -318,7 +317,8 @@ class Predicting(ModelUser):
             If no classes are given anywhere.
         """
         self._cache_of(self.encoder)  # before the copy, so that both have the model and this
-        ready = copy(self)
+        ready = object.__new__(type(self))  # copy() would leave the network out, as pickle does
+        ready.__dict__.update(self.__dict__)
         if classes is None:
             ready.scheme_, ready.head_ = self._fitted()
         else:

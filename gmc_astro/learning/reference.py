@@ -70,7 +70,7 @@ def fit_reference(labelled: Labelled) -> Fitted:
     names = labelled.scheme.names
     if missing := [name for k, name in enumerate(names) if not (targets == k).any()]:
         raise InputError(f'method="reference" needs a label of each class; none is of {missing}')
-    described = ClassScheme({name: labelled.scheme.classes[name][:1] for name in names})
+    described = ClassScheme.from_any({name: labelled.scheme.classes[name][:1] for name in names})
     words = torch.from_numpy(text_embeddings(encoder, described)).to(encoder.device)
     tuned = encoder.with_network(deepcopy(encoder.network))
 
