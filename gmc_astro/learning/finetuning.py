@@ -39,6 +39,9 @@ class FineTuning:
     ----------
     training : `~gmc_astro.learning.LabelTraining`, optional
         The loop.
+    rate : float, optional
+        Peak learning rate of the towers' last layers. Default suits the image tower: 2e-3 where
+        it normalises batches (convolutions), else 2e-5 (transformers).
     layer_decay : float, optional
         Factor on the learning rate from each group of layers to the one before it.
     head_rate : float, optional
@@ -49,10 +52,11 @@ class FineTuning:
 
     training: LabelTraining = field(
         default_factory=lambda: LabelTraining(
-            epochs=20, least_steps=100, tuning_rate=1e-3, label_smoothing=0.0, ema=0.99
+            epochs=40, least_steps=100, label_smoothing=0.1, ema=0.99
         )
     )
-    layer_decay: float = 0.95
+    rate: float | None = None
+    layer_decay: float = 0.98
     head_rate: float = 10.0
     words: float = 0.5
 
@@ -195,7 +199,7 @@ def _train(
             value = value + settings.words * _contrast(cosines, truth, weight)
         return value
 
-    rate = training.tuning_rate
+    rate = settings.rate or _usual_rate(module.network.visual)
     groups = layer_groups(
         module.network, rate, decay=settings.layer_decay, weight_decay=training.weight_decay
     )
@@ -213,6 +217,11 @@ def _train(
         seed=labelled.random_state,
         progress=labelled.progress,
     )
+
+
+def _usual_rate(tower: nn.Module) -> float:
+    kinds = (nn.BatchNorm2d, nn.SyncBatchNorm)
+    return 2e-3 if any(isinstance(module, kinds) for module in tower.modules()) else 2e-5
 
 
 def _prompt_tokens(labelled: Labelled) -> Callable[[], Tensor]:

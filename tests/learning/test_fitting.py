@@ -24,7 +24,7 @@ from gmc_astro.morphology import ClassScheme
 from gmc_astro.sources import ArraySource
 
 NAMES = ["round", "elongated"]
-QUICK = FineTuning(LabelTraining(epochs=1, least_steps=60, tuning_rate=3e-3, ema=0.9))
+QUICK = FineTuning(LabelTraining(epochs=1, least_steps=60, ema=0.9))
 
 
 @pytest.fixture
