@@ -24,7 +24,8 @@ def suggest_rows(
     A row is placed where the gradient of a head would point if the most probable class were
     its label: long where the head is unsure, and in another direction where the image or the
     class is another one. Rows are drawn one after the other with probability proportional to the
-    squared distance to those already chosen (k-means++), the first where that gradient is longest.
+    squared distance to those already chosen and to no gradient at all (k-means++), the first
+    where the gradient is longest.
 
     Parameters
     ----------
@@ -53,7 +54,9 @@ def suggest_rows(
 
     Notes
     -----
-    Labels gain most from it where classes are rare, because a random choice hardly finds those.
+    It finds images of rare classes sooner than a random choice, and so learns faster where nothing
+    but labels tells the classes apart. Where words do, as with the bundled model on Galaxy Zoo
+    classes, ten to sixty labels chosen so were as good as random ones within the error.
     Rows chosen so are not a fair sample: do not measure accuracy or class frequencies on them.
 
     References
