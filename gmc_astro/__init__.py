@@ -10,6 +10,7 @@ from gmc_astro._version import __version__
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
+        "catalogs",
         "cli",
         "evaluation",
         "imaging",
@@ -22,6 +23,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "testing",
     ],
     submod_attrs={
+        "catalogs": ["classify_catalog"],
         "classifier": ["GalaxyMorphologyClassifier"],
         "morphology": ["ClassScheme"],
         "sources": ["open_images"],

@@ -11,6 +11,7 @@ __all__ = [
     "GmcAstroWarning",
     "InputError",
     "MeasurementError",
+    "OutputError",
     "RecipeMismatchWarning",
     "SurveyError",
     "UnknownWordsWarning",
@@ -33,6 +34,10 @@ class UnreadableImageError(GmcAstroError, OSError):
 
 class MeasurementError(GmcAstroError):
     """A galaxy's size or shape could not be measured on its image."""
+
+
+class OutputError(GmcAstroError, OSError):
+    """An output cannot be written or read back; the message says why and what is safe."""
 
 
 class SurveyError(GmcAstroError):

@@ -107,6 +107,31 @@ def test_predict_proba_and_embed(classifier, pictures):
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
 
 
+def test_embeddings_are_enough(classifier, pictures):
+    vectors = classifier.embed(pictures)
+    vectors[3] = np.nan
+    table = classifier.predict_embeddings(vectors, CLASSES, ids=np.arange(40), meta={"run": "7"})
+    direct = classifier.zero_shot(pictures, CLASSES)
+    assert table["status"][3] == "no embedding"
+    assert table["label"].mask.nonzero()[0].tolist() == [3]
+    others = np.delete(np.arange(40), 3)
+    np.testing.assert_allclose(table["probabilities"][others], direct["probabilities"][others])
+    assert table.meta["run"] == "7"
+    assert table.meta["head"] == "zero-shot"
+    fitted = classifier.fit(pictures[:8], CLASSES * 4)
+    assert fitted.predict_embeddings(vectors).meta["head"] == "fitted"
+    with pytest.raises(InputError, match=r"shape \(40, 3\); this model's are \(N, 16\)"):
+        classifier.predict_embeddings(vectors[:, :3], CLASSES)
+
+
+def test_ready_does_not_change_the_classifier(classifier, pictures):
+    ready = classifier.ready(["clockwise spiral", "anticlockwise spiral"])
+    assert ready.views == 4
+    assert ready.classes_.tolist() == ["clockwise spiral", "anticlockwise spiral"]
+    assert not hasattr(classifier, "head_")
+    assert classifier.views == 8
+
+
 def test_a_broken_file_keeps_its_place(classifier, pictures, tmp_path):
     for i in range(3):
         Image.fromarray(pictures[i]).save(tmp_path / f"{i}.png")

@@ -36,6 +36,7 @@ def main() -> None:
       gmc-astro classify cutouts/ -o predictions.ecsv
       gmc-astro classify Galaxy10_DECals.h5 --classes "spiral galaxy,elliptical galaxy"
       gmc-astro classify --survey decals "184.85 5.79"
+      gmc-astro classify survey.h5 -o run --merge parquet
       gmc-astro cutouts catalogue.ecsv --survey sdss -o cutouts.h5
       gmc-astro fit labels.csv -o my_model
       gmc-astro captions votes.csv -o captions.parquet

@@ -18,10 +18,22 @@ if TYPE_CHECKING:
 
     from gmc_astro.classifier import GalaxyMorphologyClassifier
 
-__all__ = ["account", "model_options", "open_classifier", "parse_classes", "sentences"]
+__all__ = [
+    "BAD_USAGE",
+    "SOME_FAILED",
+    "STOPPED",
+    "account",
+    "model_options",
+    "open_classifier",
+    "parse_classes",
+    "sentences",
+    "stops_tidily",
+    "summary",
+]
 
 BAD_USAGE = 2
 SOME_FAILED = 1
+STOPPED = 130  # as shells report Ctrl-C
 
 
 def model_options(command: Callable) -> Callable:
@@ -107,6 +119,27 @@ def sentences(command: Callable) -> Callable:
             return command(*args, **kwargs)
 
     return wrapped
+
+
+@contextmanager
+def stops_tidily() -> Iterator[None]:
+    """End on Ctrl-C, or when the system says that time is up, with one sentence."""
+    import signal
+    import threading
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if main else None
+    try:
+        yield
+    except KeyboardInterrupt as err:
+        click.echo("Stopped. Finished rows are safe: run the same again to go on.", err=True)
+        raise click.exceptions.Exit(STOPPED) from err
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
 
 
 def account(table: QTable, what: str = "classified") -> int:

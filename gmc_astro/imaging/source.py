@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -123,6 +124,57 @@ class ImageSource(ABC):
     def labels(self) -> np.ndarray | None:
         """Labels that the input itself carries, shape (N,), or None."""
         return None
+
+    def names(self, start: int, stop: int) -> tuple[np.ndarray, SkyCoord | None]:
+        """Names and positions of a range of rows; of a large input, only these are read.
+
+        Parameters
+        ----------
+        start, stop : int
+            Range of rows.
+
+        Returns
+        -------
+        ids : `~numpy.ndarray` of str, shape (stop - start,)
+            Name of each row.
+        coords : `~astropy.coordinates.SkyCoord`, shape (stop - start,), or None
+            Position of each row, where the input has positions.
+        """
+        coords = self.coords
+        return self.ids[start:stop], None if coords is None else coords[start:stop]
+
+    def cuts(self, rows: int) -> np.ndarray:
+        """Where to cut the rows into ranges that can be read well one by one.
+
+        Parameters
+        ----------
+        rows : int
+            Rows that a range should have, roughly.
+
+        Returns
+        -------
+        cuts : `~numpy.ndarray` of int, shape (R + 1,)
+            Range r is ``cuts[r]`` to ``cuts[r + 1]``; from 0 to the number of rows.
+        """
+        return np.append(np.arange(0, len(self), rows), len(self))
+
+    def identity(self) -> dict[str, Any]:
+        """Tell, without reading images, what would be different if the input had changed.
+
+        Returns
+        -------
+        identity : dict
+            Plain values for JSON.
+        """
+        ids, coords = self.ids, self.coords
+        digest = hashlib.sha256("\n".join(ids.tolist()).encode())
+        if coords is not None:
+            digest.update(np.array([coords.icrs.ra.deg, coords.icrs.dec.deg]).tobytes())
+        return {"kind": type(self).__name__, "rows": len(self), "sha256": digest.hexdigest()}
+
+    def quiet(self) -> ImageSource:
+        """Return the same rows without a progress bar of their own."""
+        return self
 
     def in_recipe(self, recipe: ColourRecipe) -> ImageSource:
         """Return the same rows in another recipe's colours, where that can be done.

@@ -60,6 +60,7 @@ from gmc_astro.learning.probe import LinearHead, fit_probe
 from gmc_astro.learning.probing import fit_head
 from gmc_astro.learning.reference import fit_reference
 from gmc_astro.learning.settings import RECIPES, PretrainSettings
+from gmc_astro.learning.shuffling import read_ahead
 from gmc_astro.learning.suggest import suggest_rows
 from gmc_astro.learning.table_io import check_output, read_table, write_table
 from gmc_astro.learning.training_set import TrainingSet, measure_outlines
@@ -130,6 +131,7 @@ __all__ = [
     "package_versions",
     "predictions_table",
     "pretrain",
+    "read_ahead",
     "read_table",
     "register_fit_method",
     "sigmoid_loss",

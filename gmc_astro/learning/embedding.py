@@ -12,10 +12,18 @@ from astropy import units as u
 from tqdm.auto import tqdm
 
 from gmc_astro.imaging import ImageBatch, ImageSource, is_ok
+from gmc_astro.learning.shuffling import read_ahead
 from gmc_astro.models import Encoder
 from gmc_astro.morphology import ClassScheme
 
-__all__ = ["Embedded", "EmbeddingCache", "class_starts", "embed_source", "text_embeddings"]
+__all__ = [
+    "Embedded",
+    "EmbeddingCache",
+    "class_starts",
+    "embed_source",
+    "join_columns",
+    "text_embeddings",
+]
 
 
 @dataclass(frozen=True)
@@ -135,7 +143,7 @@ def embed_source(
     embeddings = np.full((len(source), encoder.dim), np.nan, np.float32)
     batches = []
     with tqdm(total=len(source), desc="classify", unit="image", disable=not progress) as bar:
-        for batch in source.iter_batches(step):
+        for batch in read_ahead(source.iter_batches(step)):
             ok = batch.ok
             if ok.any():
                 rows = batch.start + np.flatnonzero(ok)
@@ -150,11 +158,24 @@ def embed_source(
             batches.append(ImageBatch(batch.images[:0], batch.status, batch.start, batch.columns))
             bar.update(len(batch))
     status = np.concatenate([b.status for b in batches]) if batches else np.zeros(0, "U2")
-    return Embedded(embeddings, status, _join_columns(batches, len(source)))
+    return Embedded(embeddings, status, join_columns(batches, len(source)))
 
 
-def _join_columns(batches: list[ImageBatch], n: int) -> dict[str, Any]:
-    """Measured columns of all batches; NaN for batches that measured nothing."""
+def join_columns(batches: Sequence[ImageBatch], n: int) -> dict[str, Any]:
+    """Measured columns of all batches; NaN for batches that measured nothing.
+
+    Parameters
+    ----------
+    batches : sequence of `~gmc_astro.imaging.ImageBatch`
+        Batches, which may have lost their images.
+    n : int
+        Rows of all.
+
+    Returns
+    -------
+    columns : dict of str to array or Quantity
+        One value a row.
+    """
     joined: dict[str, Any] = {}
     for batch, rows in ((b, slice(b.start, b.start + len(b.status))) for b in batches):
         for name, values in batch.columns.items():

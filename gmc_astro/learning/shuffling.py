@@ -7,18 +7,20 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 
 from gmc_astro.imaging import ImageSource
 
-__all__ = ["MEMORY_LIMIT", "Shuffler"]
+__all__ = ["MEMORY_LIMIT", "Shuffler", "read_ahead"]
 
 MEMORY_LIMIT = 4 * 2**30  # bytes of uint8 images that a source may take to be held whole
 BLOCK = 256  # rows read together: long enough for disks, short enough to mix
 MIXED = 16  # blocks shuffled together where the source is not held
 
 Rows = tuple[np.ndarray, np.ndarray]
+T = TypeVar("T")
 
 
 class Shuffler:
@@ -70,7 +72,7 @@ class Shuffler:
         """
         rng = np.random.default_rng((seed, epoch))
         pools = self._blocks(rng) if self._held is None else [self._held]
-        yield from _read_ahead(islice(_cut(pools, batch_size, rng), skip, None))
+        yield from read_ahead(islice(_cut(pools, batch_size, rng), skip, None))
 
     @cached_property
     def _held(self) -> Rows | None:
@@ -96,13 +98,29 @@ class Shuffler:
         return batch.images[usable], start + np.flatnonzero(usable)
 
 
-def _read_ahead(batches: Iterator[Rows], depth: int = 2) -> Iterator[Rows]:
-    """Read the next batches in a thread while the present one is used."""
-    with ThreadPoolExecutor(1) as thread:
-        waiting = deque(thread.submit(next, batches, None) for _ in range(depth))
-        while (batch := waiting.popleft().result()) is not None:
-            waiting.append(thread.submit(next, batches, None))
-            yield batch
+def read_ahead(things: Iterator[T], depth: int = 2) -> Iterator[T]:
+    """Make the next things in a thread while the present one is used.
+
+    Parameters
+    ----------
+    things : iterator
+        Batches, for example; never None.
+    depth : int, optional
+        Things that may wait.
+
+    Yields
+    ------
+    thing
+        The same things in the same order.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="read ahead") as thread:
+        waiting = deque(thread.submit(next, things, None) for _ in range(depth))
+        try:
+            while (thing := waiting.popleft().result()) is not None:
+                waiting.append(thread.submit(next, things, None))
+                yield thing
+        finally:
+            thread.shutdown(wait=True, cancel_futures=True)
 
 
 def _cut(pools: Iterable[Rows], batch_size: int, rng: np.random.Generator) -> Iterator[Rows]:

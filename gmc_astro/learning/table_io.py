@@ -75,14 +75,22 @@ def write_table(table: QTable, path: str | os.PathLike, *, overwrite: bool = Fal
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If the suffix is unknown, the folder is missing, or the file exists.
+        If the suffix is unknown, the folder is missing, the file exists, or FITS is to hold
+        letters that it cannot.
     """
     path = check_output(path, overwrite=overwrite)
     name, options = TABLE_FORMATS[path.suffix]
     if name == "fits":  # header cards hold neither long names nor lists: one card of JSON does
         table = table.copy(copy_data=False)
         table.meta = {_FITS_META: json.dumps(dict(table.meta))}
-    table.write(path, format=name, overwrite=overwrite, **options)
+    try:
+        table.write(path, format=name, overwrite=overwrite, **options)
+    except UnicodeEncodeError as err:
+        path.unlink(missing_ok=True)
+        raise InputError(
+            f"FITS tables hold plain ASCII, and one of the texts is {str(err.object)!r:.80}; "
+            "choose another format"
+        ) from err
     return path
 
 

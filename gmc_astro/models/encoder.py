@@ -106,8 +106,23 @@ class Encoder:
     @property
     def default_batch_size(self) -> int:
         """Images at a time: enough to fill the processor, little enough for its memory."""
+        return self.batch_size_on(self.device.type)
+
+    def batch_size_on(self, device: str) -> int:
+        """Images at a time on a kind of device, which need not be this one.
+
+        Parameters
+        ----------
+        device : str
+            ``"cpu"``, ``"cuda"`` or another kind of torch.
+
+        Returns
+        -------
+        batch_size : int
+            Enough to fill it, little enough for its memory.
+        """
         pixels = self.contract.size**2
-        budget = 4_000_000 if self.device.type == "cpu" else 25_000_000
+        budget = 4_000_000 if device == "cpu" else 25_000_000
         return int(np.clip(2 ** np.floor(np.log2(budget / pixels)), 8, 1024))
 
     def _autocast(self) -> AbstractContextManager:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +17,11 @@ from gmc_astro.exceptions import GmcAstroError, InputError
 from gmc_astro.imaging import OK, ColourRecipe, ImageBatch, ImageSource
 from gmc_astro.sources.decode import SUFFIXES, decode_picture, is_fits, read_fits
 
-__all__ = ["DEFAULT_SIZE", "FileSource", "find_files"]
+__all__ = ["DEFAULT_SIZE", "THREADS", "FileSource", "file_stamp", "find_files"]
 
 DEFAULT_SIZE = 224
 MEASURED = ("petro_r90", "axis_ratio", "centre_shift")
-_THREADS = min(8, os.cpu_count() or 1)  # pillow and zlib release the interpreter's lock
+THREADS = min(8, os.cpu_count() or 1)  # pillow and zlib release the interpreter's lock
 
 
 class FileSource(ImageSource):
@@ -66,6 +69,14 @@ class FileSource(ImageSource):
         """Colours asked for, or None."""
         return self._recipe
 
+    def identity(self) -> dict[str, Any]:
+        """Hash of the files' names, sizes and dates."""
+        digest = hashlib.sha256(f"{self.size} {self.framing}".encode())
+        for name, path in zip(self._ids.tolist(), self.paths, strict=True):
+            stamp = file_stamp(path) if path and os.path.exists(path) else {}
+            digest.update(f"\n{name} {stamp.get('bytes')} {stamp.get('modified')}".encode())
+        return {"kind": "files", "rows": len(self), "names_sizes_dates": digest.hexdigest()}
+
     def in_recipe(self, recipe: ColourRecipe) -> FileSource:
         """Return the same files, FITS ones rendered with another recipe."""
         if self._recipe is not None or not any(map(is_fits, self.paths)):
@@ -79,7 +90,7 @@ class FileSource(ImageSource):
     ) -> Iterator[ImageBatch]:
         """Read files in order, some at a time in parallel."""
         stop = len(self) if stop is None else min(stop, len(self))
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with ThreadPoolExecutor(THREADS) as pool:
             for first in range(start, stop, batch_size):
                 paths = self.paths[first : min(first + batch_size, stop)]
                 yield self._batch(list(pool.map(self._read, paths)), first)
@@ -109,6 +120,24 @@ class FileSource(ImageSource):
             for name, value in measured.items():
                 columns.setdefault(name, np.full(len(rows), np.nan))[i] = value
         return ImageBatch(images, np.array([status for _, _, status in rows]), first, columns)
+
+
+def file_stamp(path: str | os.PathLike) -> dict[str, Any]:
+    """Name, size and date of a file: what differs when it was changed.
+
+    Parameters
+    ----------
+    path : path-like
+        A file that is there.
+
+    Returns
+    -------
+    stamp : dict
+        ``file`` (name without folder), ``bytes`` and ``modified`` (UTC).
+    """
+    found = os.stat(path)
+    modified = datetime.fromtimestamp(found.st_mtime_ns / 1e9, UTC).isoformat()
+    return {"file": os.path.basename(path), "bytes": found.st_size, "modified": modified}
 
 
 def find_files(pattern: str | os.PathLike) -> list[str]:

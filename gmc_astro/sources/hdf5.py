@@ -4,35 +4,51 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
 from gmc_astro.exceptions import GmcAstroError, InputError, UnreadableImageError
 from gmc_astro.imaging import LEGACY_DR9, OK, ColourRecipe, ImageBatch, ImageSource
+from gmc_astro.sources.chunks import RowReader, opened_for_rows, rows_together
 from gmc_astro.sources.decode import decode_picture
-from gmc_astro.sources.files import DEFAULT_SIZE
+from gmc_astro.sources.files import DEFAULT_SIZE, THREADS, file_stamp
+from gmc_astro.sources.flux import MEASURED, USUAL, FluxStack, band_names
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
 
 __all__ = ["HDF5_SUFFIXES", "HDF5Source"]
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf")
 IMAGE_KEYS = ("images", "image_array", "image", "cutouts", "data")
-LABEL_KEYS = ("ans", "labels", "label", "answers", "y")
-ID_KEYS = ("object_id", "ids", "id", "filenames", "iauname", "dr7objid")
-RA_KEYS, DEC_KEYS = ("ra", "RA"), ("dec", "DEC", "de")
+BAND_KEYS = ("image_band", "bands", "band")
+#: Names of what stands beside the images, one value a row.
+SIDE_KEYS = {
+    "labels": ("ans", "labels", "label", "answers", "y"),
+    "ids": ("object_id", "ids", "id", "filenames", "iauname", "dr7objid"),
+    "ra": ("ra", "RA"),
+    "dec": ("dec", "DEC", "de"),
+}
+_FAILURES = (OSError, RuntimeError, ValueError)  # what HDF5 raises for a damaged file
+
+Piece = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]
 
 
 class HDF5Source(ImageSource):
-    """A stack of RGB images in an HDF5 file.
+    """A stack of images in an HDF5 file.
 
     Known layouts are Galaxy10's (``images``, ``ans``, ``ra``, ``dec``, ``pxscale``), Galaxy
-    MNIST's (``images``, ``labels``), the Multimodal Universe's (``image_array``,
-    ``object_id``) where its bands are red, green and blue, groups ``0, 1, ...`` of ``images``
-    (AstroCLIP), and JPEG or PNG bytes of variable length (``images``, ``filenames``). The file
-    is opened for each pass, so a source can be pickled and used by several processes.
+    MNIST's (``images``, ``labels``), the Multimodal Universe's (``image_array`` of flux with
+    ``image_band``, ``object_id``, ``ra``, ``dec``), groups ``0, 1, ...`` of ``images``
+    (AstroCLIP), and JPEG or PNG bytes of variable length (``images``, ``filenames``). Flux is
+    rendered and framed as FITS images are. The file is opened for each pass, so a source can be
+    pickled and used by several processes; names and positions are read when they are needed.
 
     Parameters
     ----------
@@ -41,16 +57,19 @@ class HDF5Source(ImageSource):
     key : str, optional
         Data set with the images. Default is the first of the usual names.
     size : int, optional
-        Side of images that are stored as JPEG or PNG bytes.
+        Side of images that are stored as JPEG or PNG bytes or as flux.
+    framing : {"auto", "petrosian", "fixed", "none"}, optional
+        How flux is cut out; ``"auto"`` is ``"petrosian"``.
     recipe : `~gmc_astro.imaging.ColourRecipe`, optional
-        Colours that the images have. Default is the Legacy Surveys viewer's for Galaxy10 DECaLS.
+        Colours that the images have, or that flux is rendered with. Default is the Legacy
+        Surveys viewer's for Galaxy10 DECaLS.
 
     Raises
     ------
     gmc_astro.exceptions.UnreadableImageError
         If the file is missing, cut off, or not HDF5.
     gmc_astro.exceptions.InputError
-        If there are no images under ``key`` or a usual name, or they are not uint8 RGB.
+        If there are no images under ``key`` or a usual name, or of no layout that is known.
     """
 
     def __init__(
@@ -59,6 +78,7 @@ class HDF5Source(ImageSource):
         *,
         key: str | None = None,
         size: int = DEFAULT_SIZE,
+        framing: str = "auto",
         recipe: ColourRecipe | None = None,
     ) -> None:
         self.path = os.fspath(path)
@@ -67,11 +87,15 @@ class HDF5Source(ImageSource):
             self._keys = _find_images(file, key, self.path)
             parts = [file[name] for name in self._keys]
             self._lengths = [len(part) for part in parts]
+            self._together = [rows_together(part) for part in parts]
             self._encoded = _is_encoded(parts[0])
-            self._channels_first = _check_layout(parts[0], self._encoded, self.path)
-            folder = parts[0].parent
-            self._columns = _side_columns(folder, len(self)) if len(parts) == 1 else {}
-            galaxy10 = "pxscale" in folder
+            self._channels_first = _channels_first(parts[0])
+            self._flux = None
+            if not self._encoded and not _is_rgb(parts[0]):
+                framing = "petrosian" if framing == "auto" else framing
+                self._flux = _flux_layout(parts[0], self.path, size, framing, recipe)
+            self._side = _side_columns(parts)
+            galaxy10 = "pxscale" in parts[0].parent
         self._recipe = recipe or (LEGACY_DR9 if galaxy10 else None)
 
     def __len__(self) -> int:
@@ -80,96 +104,178 @@ class HDF5Source(ImageSource):
     @property
     def ids(self) -> np.ndarray:
         """Name of each row: as in the file, else its number."""
-        ids = self._columns.get("ids")
-        return np.arange(len(self)).astype(str) if ids is None else ids
+        return self.names(0, len(self))[0]
 
     @property
-    def coords(self) -> Any:
-        """Positions in the file as a SkyCoord, or None."""
-        if not {"ra", "dec"} <= set(self._columns):
-            return None
-        from astropy.coordinates import SkyCoord
-
-        return SkyCoord(self._columns["ra"], self._columns["dec"], unit="deg")
+    def coords(self) -> SkyCoord | None:
+        """Positions in the file, or None."""
+        return self._positions(0, len(self)) if {"ra", "dec"} <= set(self._side) else None
 
     @property
     def labels(self) -> np.ndarray | None:
         """Labels in the file, or None."""
-        return self._columns.get("labels")
+        return self._column("labels", 0, len(self)) if "labels" in self._side else None
 
     @property
     def recipe(self) -> ColourRecipe | None:
         """Colours of the images, or None where they are not known."""
-        return self._recipe
+        return self._recipe if self._flux is None else self._flux.colours
+
+    def in_recipe(self, recipe: ColourRecipe) -> HDF5Source:
+        """Return the same rows; flux is rendered with another recipe where it has the bands."""
+        if self._flux is None or (flux := self._flux.in_recipe(recipe)) is self._flux:
+            return self
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, _flux=flux)
+        return other
+
+    def names(self, start: int, stop: int) -> tuple[np.ndarray, SkyCoord | None]:
+        """Names and positions of a range of rows, read from the file."""
+        stop = min(stop, len(self))
+        if "ids" in self._side:
+            ids = self._column("ids", start, stop).astype(str)
+        else:
+            ids = np.arange(start, stop).astype(str)
+        return ids, self._positions(start, stop) if {"ra", "dec"} <= set(self._side) else None
+
+    def _positions(self, start: int, stop: int) -> SkyCoord:
+        from astropy.coordinates import SkyCoord
+
+        ra, dec = (np.asarray(self._column(name, start, stop), float) for name in ("ra", "dec"))
+        return SkyCoord(ra, dec, unit="deg")
+
+    def _column(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Rows of what stands beside the images."""
+        found = []
+        with _open(self.path) as file:
+            for key, low, high in self._within(self._side[name], start, stop):
+                data = file[key]
+                text = h5py.check_string_dtype(data.dtype)
+                found.append(data.asstr()[low:high] if text else data[low:high])
+        return np.concatenate(found)
+
+    def _within(self, keys: Sequence[str], start: int, stop: int) -> Iterator[tuple[str, int, int]]:
+        """Each part that a range of rows touches, with its own range."""
+        offset = 0
+        for key, length in zip(keys, self._lengths, strict=True):
+            low, high = max(start - offset, 0), min(stop - offset, length)
+            if low < high or (start == stop and not offset):
+                yield key, low, max(low, high)
+            offset += length
+
+    def cuts(self, rows: int) -> np.ndarray:
+        """Cut where chunks end, so that none is unpacked twice."""
+        cuts, offset = [np.zeros(1, int)], 0
+        for length, together in zip(self._lengths, self._together, strict=True):
+            step = -(-rows // together) * together
+            cuts.append(offset + np.append(np.arange(step, length, step), length))
+            offset += length
+        return np.unique(np.concatenate(cuts))
+
+    def identity(self) -> dict[str, Any]:
+        """Name, size and date of the file."""
+        stamp = file_stamp(self.path)
+        return {"kind": "HDF5", "rows": len(self), "data": self._keys[0], **stamp}
 
     def iter_batches(
         self, batch_size: int = 64, *, start: int = 0, stop: int | None = None
     ) -> Iterator[ImageBatch]:
         """Read rows in order; each chunk of the file is read and unpacked once."""
         stop = len(self) if stop is None else min(stop, len(self))
-        waiting: list[tuple[np.ndarray, np.ndarray]] = []
+        waiting: list[Piece] = []
         held, first = 0, start
-        with _open(self.path) as file:
-            for images, status in self._stretches(file, start, stop, batch_size):
-                waiting.append((images, status))
-                held += len(status)
-                while held >= batch_size or (held and first + held == stop):
-                    images, status = (_concatenate(arrays) for arrays in zip(*waiting, strict=True))
-                    n = min(batch_size, held)
-                    yield ImageBatch(images[:n], status[:n], first)
-                    waiting, held, first = [(images[n:], status[n:])], held - n, first + n
+        for piece in self._pieces(start, stop, batch_size):
+            waiting.append(piece)
+            held += len(piece[1])
+            while held >= batch_size or (held and first + held == stop):
+                images, status, columns = _join(waiting)
+                n = min(batch_size, held)
+                measured = {name: values[:n] for name, values in columns.items()}
+                yield ImageBatch(images[:n], status[:n], first, measured)
+                rest = {name: values[n:] for name, values in columns.items()}
+                waiting, held, first = [(images[n:], status[n:], rest)], held - n, first + n
 
-    def _stretches(
-        self, file: h5py.File, start: int, stop: int, batch_size: int
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Rows from start to stop in stretches that end where chunks end."""
-        offset = 0
-        for name, length in zip(self._keys, self._lengths, strict=True):
-            data = file[name]
-            rows = data.chunks[0] if data.chunks else batch_size
-            step = rows * max(batch_size // rows, 1)
-            row, end = max(start - offset, 0), min(stop - offset, length)
-            while row < end:
-                upto = min((row // step + 1) * step, end)
-                yield self._read(data, row, upto)
-                row = upto
-            offset += length
+    def _pieces(self, start: int, stop: int, batch_size: int) -> Iterator[Piece]:
+        """Rows from start to stop in pieces that end where chunks end."""
+        with (
+            _open(self.path) as file,
+            opened_for_rows(self.path) as descriptor,
+            ThreadPoolExecutor(THREADS) as pool,
+        ):
+            for key, row, end in self._within(self._keys, start, stop):
+                reader = RowReader(file[key], descriptor, pool)
+                together = rows_together(file[key])
+                step = together * max(batch_size // together, 1)
+                while row < end:
+                    upto = row // together * together + step
+                    yield self._read(reader, pool, row, min(upto, end))
+                    row = min(upto, end)
 
-    def _read(self, data: h5py.Dataset, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Read a stretch; where that fails, row by row, so that one bad chunk harms no other."""
+    def _read(self, reader: RowReader, pool: ThreadPoolExecutor, start: int, stop: int) -> Piece:
+        """Read a piece; where that fails, its halves, so that a bad chunk harms no other."""
         try:
-            return self._unpack(data[start:stop])
-        except OSError as err:
-            if stop - start == 1:
-                shape = (1, *self._shape(data))
-                reason = f"unreadable: {str(err).splitlines()[0]}"
-                return np.zeros(shape, np.uint8), np.array([reason])
-            rows = [self._read(data, row, row + 1) for row in range(start, stop)]
-            return tuple(np.concatenate(arrays) for arrays in zip(*rows, strict=True))
+            rows = reader.read(start, stop)
+        except _FAILURES as err:
+            together = 1 if self._encoded else rows_together(reader.data)
+            chunks = stop // together - start // together
+            if stop - start == 1 or chunks < 1 or (chunks == 1 and stop % together == 0):
+                return self._failed(reader.data, stop - start, str(err).splitlines()[0])
+            middle = (start // together + -(-chunks // 2)) * together
+            halves = [
+                self._read(reader, pool, low, high)
+                for low, high in ((start, middle), (middle, stop))
+            ]
+            return _join(halves)
+        return self._unpack(rows, pool)
 
-    def _unpack(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _failed(self, data: h5py.Dataset, n: int, reason: str) -> Piece:
+        images = np.zeros((n, *self._shape(data)), np.uint8)
+        return images, np.full(n, f"unreadable: {reason}"), {}
+
+    def _unpack(self, rows: np.ndarray, pool: ThreadPoolExecutor) -> Piece:
         """Images in height, width, colour order, with a status each."""
-        if not self._encoded:
-            images = rows.transpose(0, 2, 3, 1) if self._channels_first else rows
-            return images, np.full(len(images), OK)
-        images = np.zeros((len(rows), self.size, self.size, 3), np.uint8)
-        status = []
-        for i, row in enumerate(rows):
-            try:
-                images[i] = decode_picture(np.asarray(row, np.uint8).tobytes(), self.size)
-                status.append(OK)
-            except GmcAstroError as err:
-                status.append(f"unreadable: {err}")
-        return images, np.array(status)
+        if self._encoded or self._flux is not None:
+            one = self._decode if self._encoded else self._flux.render
+            return _stack(list(pool.map(one, rows)), self.size)
+        images = rows.transpose(0, 2, 3, 1) if self._channels_first else rows
+        return images, np.full(len(images), OK), {}
+
+    def _decode(self, row: np.ndarray) -> tuple[np.ndarray | None, dict[str, float], str]:
+        try:
+            return decode_picture(np.asarray(row, np.uint8).tobytes(), self.size), {}, OK
+        except GmcAstroError as err:
+            return None, {}, f"unreadable: {err}"
 
     def _shape(self, data: h5py.Dataset) -> tuple[int, int, int]:
-        if self._encoded:
+        if self._encoded or self._flux is not None:
             return self.size, self.size, 3
         return (*data.shape[2:], 3) if self._channels_first else data.shape[1:]
 
 
-def _concatenate(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+def _join(pieces: Sequence[Piece]) -> Piece:
+    """One piece of several; columns that a piece lacks are NaN there."""
+    if len(pieces) == 1:
+        return pieces[0]
+    names = dict.fromkeys(name for piece in pieces for name in piece[2])
+    columns = {
+        name: np.concatenate([p[2].get(name, np.full(len(p[1]), np.nan)) for p in pieces])
+        for name in names
+    }
+    images, status = (np.concatenate([piece[i] for piece in pieces]) for i in (0, 1))
+    return images, status, columns
+
+
+def _stack(rows: Sequence[tuple[np.ndarray | None, dict[str, float], str]], size: int) -> Piece:
+    """One piece of rows that were decoded one by one."""
+    images = np.zeros((len(rows), size, size, 3), np.uint8)
+    columns: dict[str, np.ndarray] = {}
+    for i, (image, measured, _) in enumerate(rows):
+        if image is not None:
+            images[i] = image
+        for name in MEASURED:
+            if name in measured:
+                columns.setdefault(name, np.full(len(rows), np.nan))[i] = measured[name]
+    return images, np.array([status for _, _, status in rows]), columns
 
 
 @contextmanager
@@ -214,32 +320,49 @@ def _is_encoded(data: h5py.Dataset) -> bool:
     return data.ndim == 1 and h5py.check_vlen_dtype(data.dtype) is not None
 
 
-def _check_layout(data: h5py.Dataset, encoded: bool, path: str) -> bool:
-    """Refuse what is not uint8 RGB; tell whether colours come before height and width."""
-    if encoded:
-        return False
-    if data.ndim == 4 and data.dtype == np.uint8:
-        if data.shape[-1] == 3:
-            return False
-        if data.shape[1] == 3:
-            return True
+def _is_rgb(data: h5py.Dataset) -> bool:
+    return data.ndim == 4 and data.dtype == np.uint8 and 3 in (data.shape[-1], data.shape[1])
+
+
+def _channels_first(data: h5py.Dataset) -> bool:
+    """Tell whether colours come before height and width."""
+    return data.ndim == 4 and data.shape[-1] != 3 and data.shape[1] == 3
+
+
+def _flux_layout(
+    data: h5py.Dataset, path: str, size: int, framing: str, recipe: ColourRecipe | None
+) -> FluxStack:
+    """Bands and layout of floating-point images; refuse what is neither flux nor RGB."""
+    named = next((n for n in BAND_KEYS if isinstance(data.parent.get(n), h5py.Dataset)), None)
+    if data.ndim == 4 and data.dtype.kind == "f":
+        last = data.shape[1] == data.shape[2] != data.shape[3]
+        planes = data.shape[3 if last else 1]
+        names = band_names(np.ravel(data.parent[named][0])) if named else USUAL.get(planes)
+        if names is not None and len(names) == planes:
+            stack = FluxStack(names, last, size, framing)
+            return stack if recipe is None else replace(stack, recipe=recipe)
     raise InputError(
         f"{path}: {data.name} has shape {data.shape} and dtype {data.dtype}; need uint8 RGB "
-        "images of shape (N, H, W, 3) or JPEG/PNG bytes: render flux with make_rgb() first"
+        "images of shape (N, H, W, 3), JPEG/PNG bytes, or flux of shape (N, B, H, W) whose bands "
+        "image_band names (g, r, z of three, g, r, i, z of four where it is missing); render "
+        "other flux with make_rgb() first"
     )
 
 
-def _side_columns(folder: h5py.Group, n: int) -> dict[str, np.ndarray]:
-    """Labels, names and positions that stand beside the images, one a row."""
-    columns = {}
-    usual = {"labels": LABEL_KEYS, "ids": ID_KEYS, "ra": RA_KEYS, "dec": DEC_KEYS}
-    for name, keys in usual.items():
-        for key in keys:
-            data = folder.get(key)
-            if isinstance(data, h5py.Dataset) and data.shape == (n,):
-                text = h5py.check_string_dtype(data.dtype)
-                columns[name] = data.asstr()[:] if text else data[:]
-                break
-    if "ids" in columns:
-        columns["ids"] = columns["ids"].astype(str)
-    return columns
+def _side_columns(parts: Sequence[h5py.Dataset]) -> dict[str, list[str]]:
+    """Data sets with labels, names and positions, one a part, where every part has them."""
+    found = {}
+    for name, keys in SIDE_KEYS.items():
+        columns = [_beside(part, keys) for part in parts]
+        if all(columns):
+            found[name] = columns
+    return found
+
+
+def _beside(part: h5py.Dataset, keys: Sequence[str]) -> str | None:
+    """Name of the first data set of one value a row."""
+    for key in keys:
+        data = part.parent.get(key)
+        if isinstance(data, h5py.Dataset) and data.shape == (len(part),):
+            return data.name
+    return None

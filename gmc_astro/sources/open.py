@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
@@ -15,9 +16,16 @@ from gmc_astro.imaging import ColourRecipe, ImageSource, get_recipe
 from gmc_astro.sources.arrays import ArraySource
 from gmc_astro.sources.files import DEFAULT_SIZE, FileSource, find_files
 from gmc_astro.sources.hdf5 import HDF5_SUFFIXES, HDF5Source
+from gmc_astro.sources.parquet import ParquetSource, hats_partitions, image_column, is_hats
 from gmc_astro.sources.positions import ids_of, positions_in, positions_of
 from gmc_astro.sources.selection import ConcatenatedSource
-from gmc_astro.sources.tables import CATALOG_SUFFIXES, file_column, names_files, read_catalog
+from gmc_astro.sources.tables import (
+    CATALOG_SUFFIXES,
+    file_column,
+    is_fits_table,
+    names_files,
+    read_catalog,
+)
 from gmc_astro.surveys import Survey, fetch_cutouts
 
 __all__ = ["open_images"]
@@ -46,8 +54,9 @@ def open_images(
     ----------
     images : SkyCoord, array_like, path-like, sequence of path-like, Table or ImageSource
         Positions; a (N, H, W, 3) uint8 array; a file, folder or glob, or several; an HDF5
-        stack; a table (or the path of one: CSV, ECSV, VOTable, Parquet) with a column of files,
-        or else of positions (a SkyCoord, or ``ra`` and ``dec``).
+        stack; a table (or the path of one: CSV, ECSV, FITS, VOTable, Parquet) with a column of
+        files, or else of positions (a SkyCoord, or ``ra`` and ``dec``); a Parquet file or a
+        HATS catalogue with a column of JPEG or PNG bytes, or of positions.
     key : str, optional
         Data set of an HDF5 file, or column of a table. Default is the first usual name.
     size : int, optional
@@ -95,6 +104,8 @@ def open_images(
     if isinstance(images, ImageSource):
         return images
     options = {"size": size or DEFAULT_SIZE, "framing": framing, "recipe": recipe}
+    if isinstance(images, str | os.PathLike) and os.path.isdir(images) and is_hats(images):
+        return _open_hats(os.fspath(images), key, survey, options, fetch)
     if survey is not None or isinstance(images, SkyCoord) or _has_positions_only(images, key):
         return _open_positions(images, survey or "decals", options, fetch)
     if fetch:
@@ -136,8 +147,10 @@ def _open_path(
     """A file, folder or glob."""
     name = path.lower()
     if name.endswith(HDF5_SUFFIXES) and "*" not in name:
-        return HDF5Source(path, key=key, size=options["size"], recipe=options["recipe"])
-    if name.endswith(CATALOG_SUFFIXES) and "*" not in name:
+        return HDF5Source(path, key=key, **options)
+    if name.endswith(".parquet") and "*" not in name and _holds_pictures(path, key):
+        return _open_pictures(path, key, options)
+    if "*" not in name and (name.endswith(CATALOG_SUFFIXES) or is_fits_table(path)):
         table = read_catalog(path)
         if _has_positions_only(table, key):
             return _open_positions(table, "decals", options, {})
@@ -146,6 +159,30 @@ def _open_path(
     if all(file.lower().endswith(HDF5_SUFFIXES) for file in found):
         return _open_several(found, key, base, options)
     return FileSource(found, **options)
+
+
+def _holds_pictures(path: str, key: str | None) -> bool:
+    return os.path.isfile(path) and image_column(pq.read_schema(path), key) is not None
+
+
+def _open_pictures(path: str, key: str | None, options: Mapping[str, Any]) -> ImageSource:
+    """Pictures in a Parquet file; they stay as they are framed."""
+    return ParquetSource(path, key=key, size=options["size"], recipe=options["recipe"])
+
+
+def _open_hats(
+    path: str,
+    key: str | None,
+    survey: str | Survey | None,
+    options: Mapping[str, Any],
+    fetch: Mapping[str, Any],
+) -> ImageSource:
+    """Partitions of a HATS catalogue: with pictures, or else with positions."""
+    files = hats_partitions(path)
+    if survey is None and _holds_pictures(files[0], key):
+        return ConcatenatedSource([_open_pictures(file, key, options) for file in files])
+    survey = survey or "decals"
+    return ConcatenatedSource([_open_positions(file, survey, options, fetch) for file in files])
 
 
 def _open_several(

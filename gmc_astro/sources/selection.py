@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import ColourRecipe, ImageBatch, ImageSource
 
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
 __all__ = ["ConcatenatedSource"]
+
+MANY = 16  # sources
 
 
 class ConcatenatedSource(ImageSource):
@@ -41,6 +49,35 @@ class ConcatenatedSource(ImageSource):
         return np.concatenate([source.ids for source in self._sources])
 
     @property
+    def coords(self) -> SkyCoord | None:
+        """Positions of all rows where every source has them, else None."""
+        return _joined([source.coords for source in self._sources])
+
+    def names(self, start: int, stop: int) -> tuple[np.ndarray, SkyCoord | None]:
+        """Names and positions of a range of rows."""
+        parts = [source.names(low, high) for source, low, high, _ in self._within(start, stop)]
+        if not parts:
+            return np.zeros(0, "U1"), None
+        ids, coords = zip(*parts, strict=True)
+        return np.concatenate(ids), _joined(coords)
+
+    def cuts(self, rows: int) -> np.ndarray:
+        """Cut where sources end, and within each where it says."""
+        parts = [
+            offset + source.cuts(rows)
+            for source, offset in zip(self._sources, self._starts[:-1].tolist(), strict=True)
+        ]
+        return np.unique(np.concatenate(parts))
+
+    def identity(self) -> dict[str, Any]:
+        """Identity of each source; of very many, a hash."""
+        parts = {str(i): source.identity() for i, source in enumerate(self._sources)}
+        if len(parts) > MANY:
+            content = json.dumps(parts, sort_keys=True, default=str).encode()
+            parts = {"number": len(parts), "sha256": hashlib.sha256(content).hexdigest()}
+        return {"kind": "several", "rows": len(self), **parts}
+
+    @property
     def recipe(self) -> ColourRecipe | None:
         """The sources' recipe where all have the same, else None."""
         recipes = {source.recipe for source in self._sources}
@@ -52,6 +89,10 @@ class ConcatenatedSource(ImageSource):
         labels = [source.labels for source in self._sources]
         return None if any(part is None for part in labels) else np.concatenate(labels)
 
+    def quiet(self) -> ConcatenatedSource:
+        """Return the same rows without progress bars."""
+        return ConcatenatedSource([source.quiet() for source in self._sources])
+
     def in_recipe(self, recipe: ColourRecipe) -> ConcatenatedSource:
         """Return the same rows, those that can be rendered with another recipe."""
         return ConcatenatedSource([source.in_recipe(recipe) for source in self._sources])
@@ -61,10 +102,24 @@ class ConcatenatedSource(ImageSource):
     ) -> Iterator[ImageBatch]:
         """Read rows in order; a batch ends where a source ends."""
         stop = len(self) if stop is None else min(stop, len(self))
+        for source, low, high, offset in self._within(start, stop):
+            for batch in source.iter_batches(batch_size, start=low, stop=high):
+                yield ImageBatch(batch.images, batch.status, batch.start + offset, batch.columns)
+
+    def _within(self, start: int, stop: int) -> Iterator[tuple[ImageSource, int, int, int]]:
+        """Each source that a range of rows touches, its own range, and its first row."""
         for source, offset in zip(self._sources, self._starts[:-1].tolist(), strict=True):
-            first, last = max(start - offset, 0), min(stop - offset, len(source))
-            if first < last:
-                for batch in source.iter_batches(batch_size, start=first, stop=last):
-                    yield ImageBatch(
-                        batch.images, batch.status, batch.start + offset, batch.columns
-                    )
+            low, high = max(start - offset, 0), min(stop - offset, len(source))
+            if low < high:
+                yield source, low, high, offset
+
+
+def _joined(coords: Sequence[SkyCoord | None]) -> SkyCoord | None:
+    """Positions one after the other, or None where one is missing."""
+    if any(part is None for part in coords):
+        return None
+    from astropy.coordinates import SkyCoord
+
+    parts = [part.icrs for part in coords]
+    ra, dec = (np.concatenate([getattr(p, axis).deg for p in parts]) for axis in ("ra", "dec"))
+    return SkyCoord(ra, dec, unit="deg")

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from astropy.io import fits
 from astropy.table import Table
 
 from gmc_astro.exceptions import InputError
 
-__all__ = ["CATALOG_SUFFIXES", "file_column", "names_files", "read_catalog"]
+__all__ = [
+    "CATALOG_SUFFIXES",
+    "file_column",
+    "is_fits_table",
+    "names_files",
+    "plain_columns",
+    "read_catalog",
+]
 
 FILE_COLUMNS = ("file", "filename", "file_name", "file_loc", "path", "image")
 CATALOG_SUFFIXES = (".csv", ".ecsv", ".vot", ".xml", ".parquet", ".txt")
@@ -38,9 +50,67 @@ def read_catalog(path: str | os.PathLike) -> Table:
     if not path.is_file():
         raise InputError(f"{path} is not a file")
     try:
+        if path.suffix == ".parquet" and b"table_meta_yaml" not in _parquet_notes(path):
+            return plain_columns(pq.ParquetFile(path))
         return Table.read(path, format="ascii.csv" if path.suffix == ".csv" else None)
     except Exception as err:  # each of astropy's readers raises its own kinds
         raise InputError(f"{path} cannot be read as a table: {str(err).splitlines()[0]}") from err
+
+
+def _parquet_notes(path: Path) -> Collection[bytes]:
+    """What a Parquet file says of itself; astropy's own have their columns described there."""
+    return pq.read_schema(path).metadata or {}
+
+
+def plain_columns(file: pq.ParquetFile, columns: Sequence[str] | None = None) -> Table:
+    """Columns of a Parquet file, but for nested ones and those of bytes.
+
+    Parameters
+    ----------
+    file : pyarrow.parquet.ParquetFile
+        The file.
+    columns : sequence of str, optional
+        Names to choose from. Default is all.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        The columns.
+    """
+    kinds = {field.name: field.type for field in file.schema_arrow}
+    wanted = [
+        name
+        for name, kind in kinds.items()
+        if (columns is None or name in columns)
+        and not (pa.types.is_nested(kind) or pa.types.is_binary(kind))
+    ]
+    return Table.from_pandas(file.read(wanted).to_pandas(ignore_metadata=True))
+
+
+def is_fits_table(path: str | os.PathLike) -> bool:
+    """Tell whether a file is FITS with a table where others have an image.
+
+    Parameters
+    ----------
+    path : path-like
+        A file, which may be of any kind.
+
+    Returns
+    -------
+    table : bool
+        False for what is no FITS file at all.
+    """
+    if not os.fspath(path).lower().endswith((".fits", ".fit", ".fits.gz", ".fit.gz")):
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is wrong with an image is said when it is read
+            with fits.open(path, memmap=False, lazy_load_hdus=True) as hdus:
+                if hdus[0].header.get("NAXIS", 0):
+                    return False
+                return type(hdus[1]) is fits.BinTableHDU
+    except (OSError, IndexError, ValueError, TypeError):
+        return False
 
 
 def names_files(table: Table) -> bool:

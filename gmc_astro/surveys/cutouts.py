@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy import units as u
@@ -68,6 +70,25 @@ class CutoutSource(ImageSource):
     def recipe(self) -> ColourRecipe | None:
         """Colours of the images; None for the survey's own pictures."""
         return None if self.plan.image_format == "jpeg" else self.plan.recipe
+
+    def identity(self) -> dict[str, Any]:
+        """Positions, the survey, and how galaxies are framed."""
+        plan = self.plan
+        return {
+            **super().identity(),
+            "survey": plan.survey.name,
+            "bands": ", ".join(plan.bands),
+            "image_format": plan.image_format,
+            "framing": plan.framing,
+            "side": str(plan.side),
+            "size": plan.size,
+            "recipe": plan.recipe.name,
+            "radii": "" if plan.petro_r90 is None else _digest(plan.petro_r90),
+        }
+
+    def quiet(self) -> CutoutSource:
+        """Return the same positions without a progress bar."""
+        return CutoutSource(self.plan, self._ids, progress=False)
 
     def in_recipe(self, recipe: ColourRecipe) -> ImageSource:
         """Return the same positions in another recipe, where the survey has its bands."""
@@ -250,6 +271,10 @@ def fetch_cutouts(
         max_connections=max_connections,
     )
     return CutoutSource(plan, np.asarray(ids, dtype=str), progress=progress)
+
+
+def _digest(values: u.Quantity) -> str:
+    return hashlib.sha256(values.to_value(u.arcsec).tobytes()).hexdigest()
 
 
 def _check_angle(name: str, value: u.Quantity | None) -> None:

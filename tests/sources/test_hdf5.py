@@ -1,4 +1,5 @@
 import io
+import os
 import pickle
 
 import h5py
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from gmc_astro.exceptions import InputError, UnreadableImageError
-from gmc_astro.imaging import LEGACY_DR9
+from gmc_astro.imaging import LEGACY_DR9, make_rgb
 from gmc_astro.sources import open_images
 
 
@@ -139,3 +140,115 @@ def test_flux_is_not_rgb(tmp_path):
 def test_can_be_pickled(galaxy10, stack):
     source = pickle.loads(pickle.dumps(open_images(galaxy10)))
     np.testing.assert_array_equal(source.read().images, stack)
+
+
+def test_a_chunk_that_does_not_end_where_rows_do(tmp_path, stack):
+    """Layouts that only the HDF5 library itself can read."""
+    with h5py.File(tmp_path / "a.h5", "w", userblock_size=512) as file:
+        file.create_dataset("images", data=stack, chunks=(4, 8, 16, 3), compression="gzip")
+    np.testing.assert_array_equal(open_images(tmp_path / "a.h5").read().images, stack)
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"compression": "gzip", "shuffle": True},
+        {"compression": "gzip", "fletcher32": True},
+        {"compression": "lzf"},
+    ],
+    ids=str,
+)
+def test_filters(tmp_path, stack, filters):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("images", data=stack, chunks=(6, 16, 16, 3), **filters)
+    batches = open_images(tmp_path / "a.h5").iter_batches(16, start=5, stop=49)
+    np.testing.assert_array_equal(np.concatenate([b.images for b in batches]), stack[5:49])
+
+
+def test_rows_that_were_never_written(tmp_path, stack):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        shape = (50, 16, 16, 3)
+        data = file.create_dataset("images", shape, np.uint8, chunks=(10, *shape[1:]), fillvalue=7)
+        data[10:20] = stack[10:20]
+    images = open_images(tmp_path / "a.h5").read().images
+    np.testing.assert_array_equal(images[10:20], stack[10:20])
+    assert (np.delete(images, range(10, 20), axis=0) == 7).all()
+
+
+def test_a_file_that_is_cut_off_while_it_is_read(tmp_path, stack):
+    """What HDF5 found there when it opened the file, and the disk has no more."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["images"] = stack
+        end = file["images"].id.get_offset() + stack[:30].nbytes + 5
+    batches = open_images(path).iter_batches(10)
+    found = [next(batches)]
+    os.truncate(path, end)
+    found += batches
+    ok = np.concatenate([batch.ok for batch in found])
+    assert ok.tolist() == [True] * 30 + [False] * 20
+    assert found[3].status[0] == "unreadable: the file ends 763 bytes too early"
+
+
+def test_where_to_cut(tmp_path, stack):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("images", data=stack, chunks=(7, 16, 16, 3))
+    assert open_images(tmp_path / "a.h5").cuts(10).tolist() == [0, 14, 28, 42, 50]
+    two = open_images([tmp_path / "a.h5", tmp_path / "a.h5"])
+    assert two.cuts(30).tolist() == [0, 35, 50, 85, 100]
+
+
+def test_names_of_a_range(tmp_path, galaxy10):
+    ids, coords = open_images(galaxy10).names(10, 13)
+    assert ids.tolist() == ["10", "11", "12"]
+    assert coords.ra.deg.tolist() == [10, 11, 12]
+    two = open_images([galaxy10, galaxy10])
+    assert two.names(49, 51)[1].ra.deg.tolist() == [49, 0]
+
+
+@pytest.fixture(scope="module")
+def flux(make_galaxy):
+    """Three galaxies in g, r, i and z, as the Multimodal Universe keeps them."""
+    planes = [[make_galaxy(64, 5, noise=0.01, seed=4 * i + b) for b in range(4)] for i in range(3)]
+    return np.array(planes, np.float32)
+
+
+def test_multimodal_universe(tmp_path, flux):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["image_array"] = flux
+        file["image_band"] = np.tile(np.array([b"DES-G", b"DES-R", b"DES-I", b"DES-Z"]), (3, 1))
+        file["object_id"] = np.array([b"10", b"11", b"12"])
+        file["ra"], file["dec"] = np.arange(3.0), np.arange(3.0)
+    source = open_images(tmp_path / "a.h5", size=32).in_recipe(LEGACY_DR9)
+    assert source.recipe is LEGACY_DR9
+    assert source.ids.tolist() == ["10", "11", "12"]
+    batch = source.read()
+    assert batch.images.shape == (3, 32, 32, 3)
+    assert batch.ok.all()
+    assert (batch.columns["petro_r90"] > 3).all()
+    plain = open_images(tmp_path / "a.h5", size=64, framing="none", recipe=LEGACY_DR9).read()
+    wanted = make_rgb(flux[0][[0, 1, 3]], recipe=LEGACY_DR9)
+    np.testing.assert_array_equal(plain.images[0], wanted)
+
+
+def test_groups_of_flux_with_colours_last(tmp_path, flux):
+    """AstroCLIP's cutouts: three bands after height and width, in numbered groups."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for i in range(2):
+            file[f"{i}/images"] = flux[:, [0, 1, 3]].transpose(0, 2, 3, 1)
+            file[f"{i}/ra"], file[f"{i}/dec"] = np.full(3, 5.0 + i), np.zeros(3)
+    source = open_images(tmp_path / "a.h5", size=64, framing="none", recipe=LEGACY_DR9)
+    assert source.coords.ra.deg.tolist() == [5, 5, 5, 6, 6, 6]
+    images = source.read().images
+    np.testing.assert_array_equal(images[:3], images[3:])
+    np.testing.assert_array_equal(images[0], make_rgb(flux[0][[0, 1, 3]], recipe=LEGACY_DR9))
+
+
+def test_flux_that_is_not_there(tmp_path, flux):
+    broken = flux.copy()
+    broken[1] = np.nan
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["image_array"] = broken
+    batch = open_images(tmp_path / "a.h5", size=32).read()
+    assert batch.ok.tolist() == [True, False, True]
+    assert batch.status[1] == "unreadable: the image has no finite pixel"
