@@ -60,6 +60,16 @@ class ModelUser(ClassifierMixin, BaseEstimator):
         """
         return getattr(self, "_tuned", None) or self._checkpoint().encoder
 
+    @property
+    def _is_tuned(self) -> bool:
+        """Whether a fit changed the encoder."""
+        return getattr(self, "_tuned", None) is not None
+
+    @property
+    def holds_weights(self) -> bool:
+        """Whether it has weights of its own, which ``model`` cannot bring back."""
+        return self._is_tuned or hasattr(self, "training_log_")
+
     def _checkpoint(self) -> Checkpoint:
         """Load the model once for as long as the arguments that name it stay the same."""
         key = (os.fspath(self.model), self.weights, self.device, self.precision)

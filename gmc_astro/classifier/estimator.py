@@ -124,7 +124,7 @@ class GalaxyMorphologyClassifier(Fitting):
             "classes": scheme.to_dict() if scheme is not None else None,
             "prompts_sha256": document_hash(scheme.to_dict()) if scheme is not None else None,
             "training": getattr(self, "training_log_", checkpoint.metadata.get("training")),
-            "votes": checkpoint.metadata.get("votes"),
+            "votes": None if self._is_tuned else checkpoint.metadata.get("votes"),
             "versions": package_versions(),
         }
         return write_checkpoint(
@@ -132,7 +132,7 @@ class GalaxyMorphologyClassifier(Fitting):
             self.encoder,
             metadata=metadata,
             head=arrays,
-            votes=checkpoint.votes,
+            votes=None if self._is_tuned else checkpoint.votes,  # it reads the pretrained encoder
             card=card,
             dtype=dtype,
             overwrite=overwrite,

@@ -17,6 +17,7 @@ from gmc_astro.learning import (
     VoteHead,
     abstain,
     change_priors,
+    embed_source,
     encode_labels,
     package_versions,
     predictions_table,
@@ -226,7 +227,13 @@ class Predicting(ModelUser):
         checkpoint = self._checkpoint()
         head = VoteHead.of(checkpoint)
         opened = self._open(images, source)
-        embedded = self._embed(opened, self.views, progress)
+        embedded = embed_source(  # by the pretrained encoder, also after it was tuned to classes
+            checkpoint.encoder,
+            opened,
+            views=self.views,
+            batch_size=self.batch_size,
+            progress=progress,
+        )
         meta = {"model": checkpoint.encoder.name, "checkpoint_sha256": checkpoint.sha256}
         rows = {"ids": opened.ids, "coords": opened.coords}
         return votes_table(head, embedded.embeddings, embedded.status, **rows, meta=meta)
@@ -393,7 +400,7 @@ class Predicting(ModelUser):
         recipe = None if source is None else source.recipe
         return {
             "model": checkpoint.encoder.name,
-            "checkpoint_sha256": checkpoint.sha256,
+            "checkpoint_sha256": "" if self._is_tuned else checkpoint.sha256,
             "head": "fitted" if self.head_.is_fitted else "zero-shot",
             "classes": self.scheme_.name,
             "model_recipe": checkpoint.encoder.contract.recipe or "",

@@ -123,6 +123,12 @@ def test_a_tuned_classifier_is_saved_whole(classifier, pictures, labels, tmp_pat
     )
 
 
+def test_a_tuned_classifier_has_other_weights_than_its_checkpoint(classifier, pictures, labels):
+    assert classifier.fit(pictures, labels).predict(pictures[:2]).meta["checkpoint_sha256"]
+    classifier.fit(pictures[:2], labels[:2], method="finetune")
+    assert classifier.predict(pictures[:2]).meta["checkpoint_sha256"] == ""
+
+
 def test_a_second_fit_starts_from_the_pretrained_model(classifier, pictures, labels):
     probe = classifier.fit(pictures, labels).head_.linear.weights
     classifier.fit(pictures, labels, method="finetune")
