@@ -174,13 +174,15 @@ def test_fit_leaves_out_rows_without_label_or_image(classifier, pictures, labels
     classifier.fit(tmp_path, some, size=48)
     kept = [i for i in range(12) if i not in (3, 5)]
     other = clone(classifier).fit(pictures[kept], labels[kept])
-    np.testing.assert_allclose(classifier.head_.weights, other.head_.weights, atol=1e-4)
+    np.testing.assert_allclose(
+        classifier.head_.linear.weights, other.head_.linear.weights, atol=1e-4
+    )
 
 
 def test_fit_twice_is_the_same(classifier, pictures, labels):
     first = classifier.fit(pictures, labels).head_
     second = classifier.fit(pictures, labels).head_
-    np.testing.assert_array_equal(first.weights, second.weights)
+    np.testing.assert_array_equal(first.linear.weights, second.linear.weights)
 
 
 def test_labels_of_a_hdf5_stack(classifier, pictures, labels, tmp_path):

@@ -45,7 +45,8 @@ def test_every_public_name_is_there():
 @pytest.mark.parametrize(
     "package",
     [
-        *("morphology", "imaging", "models", "sources", "learning", "catalogs"),
+        *("morphology", "imaging", "models", "sources", "learning", "plots", "evaluation"),
+        "catalogs",
     ],
 )
 def test_all_lists_are_true(package):

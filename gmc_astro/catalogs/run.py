@@ -200,7 +200,7 @@ def _on_its_device(
     if rank.size > 1 and classifier.device in ("auto", "cuda"):
         import torch
 
-        if torch.cuda.is_available() and not hasattr(classifier, "training_log_"):
+        if torch.cuda.is_available() and not classifier.holds_weights:
             classifier = copy(classifier)
             classifier.device = f"cuda:{rank.local % torch.cuda.device_count()}"
     return classifier

@@ -8,7 +8,7 @@ import click
 
 __all__ = ["main"]
 
-COMMANDS = ("captions", "classify", "cutouts", "demo", "fit", "info", "pretrain")
+COMMANDS = ("benchmark", "captions", "classify", "cutouts", "demo", "fit", "info", "pretrain")
 
 
 class _LazyGroup(click.Group):
@@ -40,6 +40,7 @@ def main() -> None:
       gmc-astro cutouts catalogue.ecsv --survey sdss -o cutouts.h5
       gmc-astro fit labels.csv -o my_model
       gmc-astro captions votes.csv -o captions.parquet
+      gmc-astro benchmark folder my_galaxies/ --methods zero-shot probe -o results
 
     \b
     Exit codes: 0 all well, 1 some rows failed, 2 bad usage or input.

@@ -32,8 +32,8 @@ SHOWN = 100_000  # rows of a table up to which the classes are counted
 @click.argument("images", nargs=-1, required=True)
 @click.option(
     "--classes",
-    help="Names with commas between, a scheme (GZ2_FIVE_CLASS, GALAXY10_DECALS, GALAXY_MNIST), "
-    "or a JSON/TOML file of names and prompts. Default: the model's own.",
+    help="Names with commas between, a scheme (GZ2_FIVE_CLASS, GALAXY10_DECALS, GALAXY10_SDSS, "
+    "GALAXY_MNIST), or a JSON/TOML file of names and prompts. Default: the model's own.",
 )
 @click.option(
     "-o",

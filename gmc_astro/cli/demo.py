@@ -46,6 +46,7 @@ def command(
     """
     from pathlib import Path
 
+    import numpy as np
     from skimage.data import hubble_deep_field
 
     from gmc_astro import plots
@@ -71,7 +72,10 @@ def command(
     plots.field(picture, table, title=TITLE).savefig(files[1], dpi=110)
     files.append(folder / "hubble_examples.png")
     sheet = plots.gallery(
-        cutouts, _surest(table), table["probability"], title="The surest of each class"
+        cutouts,
+        probabilities=np.asarray(table["probability"]),
+        rows=_surest(table),
+        title="The surest of each class",
     )
     sheet.savefig(files[2], dpi=110)
     click.echo("\n".join(summary(table, table.meta["class_names"])))

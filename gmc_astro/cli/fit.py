@@ -17,6 +17,15 @@ __all__ = ["command"]
 @click.option("--key", help="Column with the file of each image, or data set of an HDF5 file.")
 @click.option("--classes", help="As for classify. Default: the labels that occur.")
 @click.option(
+    "--method",
+    type=click.Choice(["probe", "finetune", "reference"]),
+    default="probe",
+    show_default=True,
+    help="probe: a head, in seconds. finetune: the towers too, in minutes, for some hundred "
+    "labels or more. reference: as the paper's public code.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+@click.option(
     "-o", "--output", required=True, type=click.Path(), help="Checkpoint folder to write."
 )
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
@@ -27,6 +36,8 @@ def command(
     label: str,
     key: str | None,
     classes: str | None,
+    method: str,
+    seed: int,
     output: str,
     overwrite: bool,
     model: str,
@@ -42,6 +53,7 @@ def command(
     \b
     Examples:
       gmc-astro fit labels.csv -o my_model
+      gmc-astro fit labels.csv --method finetune -o my_model
       gmc-astro fit labels.ecsv --label bar --classes "barred galaxy,unbarred galaxy" -o bars
       gmc-astro classify new_images/ --model my_model -o predictions.ecsv
     """
@@ -65,10 +77,13 @@ def command(
             raise InputError(f"{catalog} has no column {label!r}; it has {table.colnames}")
         labels = table[label]
         source = open_images(table, base=Path(catalog).parent, **options)
-    classifier.fit(source, labels, progress=True)
+    classifier.set_params(random_state=seed)
+    classifier.fit(source, labels, method=method, progress=True)
     folder = classifier.save(output, overwrite=overwrite)
     click.echo(f"Classes: {', '.join(classifier.classes_)}")
-    click.echo(
-        f"Accuracy on the labelled images themselves: {classifier.score(source, labels):.3f}"
-    )
+    click.echo(f"Labelled images: {classifier.fit_log_['labels']}")
+    if classifier.calibration_ is None:
+        click.echo("Too few labels to hold any out: nothing is calibrated.")
+    else:
+        click.echo(f"On labels held out in turn, {classifier.calibration_}")
     click.echo(f"Checkpoint: {folder}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,14 @@ from gmc_astro.learning.shuffling import read_ahead
 from gmc_astro.models import Encoder
 from gmc_astro.morphology import ClassScheme
 
-__all__ = ["Embedded", "class_starts", "embed_source", "join_columns", "text_embeddings"]
+__all__ = [
+    "Embedded",
+    "EmbeddingCache",
+    "class_starts",
+    "embed_source",
+    "join_columns",
+    "text_embeddings",
+]
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,64 @@ class Embedded:
         return is_ok(self.status)
 
 
+class EmbeddingCache:
+    """Embeddings of images by their content, of one encoder whose weights stay as they are.
+
+    Parameters
+    ----------
+    rows : int, optional
+        Most embeddings to keep; the oldest go first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import EmbeddingCache
+    >>> cache, images = EmbeddingCache(), np.zeros((2, 4, 4, 3), np.uint8)
+    >>> cache.embed(images, 1, lambda new: np.ones((len(new), 3))).shape
+    (2, 3)
+    >>> len(cache)  # both images are the same
+    1
+    """
+
+    def __init__(self, rows: int = 65_536) -> None:
+        self.rows = rows
+        self._known: dict[bytes, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def embed(
+        self, images: np.ndarray, views: int, encode: Callable[[np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """Embed the images that are new, and remember them.
+
+        Parameters
+        ----------
+        images : `~numpy.ndarray`, shape (N, H, W, 3), dtype uint8
+            Images.
+        views : int
+            Orientations that ``encode`` averages over.
+        encode : callable
+            Gives the embeddings (n, D) of images (n, H, W, 3).
+
+        Returns
+        -------
+        embeddings : `~numpy.ndarray`, shape (N, D)
+            A row an image.
+        """
+        about = f"{views} {images.shape[1:]}".encode()
+        keys = [blake2b(image.tobytes(), key=about, digest_size=16).digest() for image in images]
+        new = {key: i for i, key in enumerate(keys) if key not in self._known}
+        if new:
+            rows = list(new.values())
+            found = encode(images if len(rows) == len(images) else images[rows])
+            self._known.update(zip(new, found, strict=True))
+        embeddings = np.stack([self._known[key] for key in keys])
+        while len(self._known) > self.rows:
+            del self._known[next(iter(self._known))]
+        return embeddings
+
+
 def embed_source(
     encoder: Encoder,
     source: ImageSource,
@@ -49,6 +115,7 @@ def embed_source(
     views: int = 8,
     batch_size: int | None = None,
     progress: bool = False,
+    cache: EmbeddingCache | None = None,
 ) -> Embedded:
     """Embed every row of a source, in order.
 
@@ -64,6 +131,8 @@ def embed_source(
         Images at a time. Default suits the device.
     progress : bool, optional
         Show a progress bar.
+    cache : `EmbeddingCache`, optional
+        Images that it knows are not embedded again.
 
     Returns
     -------
@@ -78,8 +147,13 @@ def embed_source(
             ok = batch.ok
             if ok.any():
                 rows = batch.start + np.flatnonzero(ok)
-                embeddings[rows] = encoder.encode_images(
-                    batch.images if ok.all() else batch.images[ok], views=views, batch_size=step
+                images = batch.images if ok.all() else batch.images[ok]
+
+                def encode(part: np.ndarray) -> np.ndarray:
+                    return encoder.encode_images(part, views=views, batch_size=step)
+
+                embeddings[rows] = (
+                    encode(images) if cache is None else cache.embed(images, views, encode)
                 )
             batches.append(ImageBatch(batch.images[:0], batch.status, batch.start, batch.columns))
             bar.update(len(batch))

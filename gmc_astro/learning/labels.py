@@ -9,7 +9,78 @@ from numpy.typing import ArrayLike
 
 from gmc_astro.exceptions import InputError
 
-__all__ = ["encode_labels"]
+__all__ = ["class_shares", "encode_labels"]
+
+
+def class_shares(
+    labels: ArrayLike, names: Sequence[str] | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Turn labels of any kind into the share of each class.
+
+    Parameters
+    ----------
+    labels : array_like, shape (N,) or (N, K), or mapping, or Table
+        Class names or integers, as for `encode_labels`; or vote fractions, a column a class, in
+        the order of ``names`` or under them. A row of NaN, or masked, is not labelled.
+    names : sequence of str, optional
+        The classes. Default is what occurs.
+
+    Returns
+    -------
+    shares : `~numpy.ndarray`, shape (N, K), dtype float64
+        Rows of sum 1; NaN where a row is not labelled.
+    names : tuple of str
+        The classes.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If fractions are negative, sum to nothing, or are not one for each class; or as
+        `encode_labels`.
+
+    Examples
+    --------
+    >>> from gmc_astro.learning import class_shares
+    >>> class_shares([[0.75, 0.25], [0.0, 4.0]], ["smooth", "featured"])[0].tolist()
+    [[0.75, 0.25], [0.0, 1.0]]
+    >>> class_shares({"smooth": [1.0], "featured": [0.0]})
+    (array([[1., 0.]]), ('smooth', 'featured'))
+    """
+    if hasattr(labels, "keys"):
+        columns = list(labels.keys())
+        names = tuple(columns if names is None else names)
+        if missing := [name for name in names if name not in columns]:
+            raise InputError(f"no vote fractions of {missing}; there are those of {columns}")
+        labels = np.ma.stack([np.ma.asarray(labels[name]) for name in names], axis=1)
+    array = np.ma.asarray(labels)
+    if array.ndim != 2:
+        targets, names = encode_labels(labels, names)
+        return np.where(targets[:, None] < 0, np.nan, np.eye(len(names))[targets]), names
+    if names is None:
+        names = tuple(str(k) for k in range(array.shape[1]))
+    return _from_fractions(array, tuple(names)), tuple(names)
+
+
+def _from_fractions(array: np.ma.MaskedArray, names: tuple[str, ...]) -> np.ndarray:
+    """Fractions of each class, made to sum to 1."""
+    if array.dtype.kind not in "fiu" or array.shape[1] != len(names):
+        raise InputError(
+            f"labels of shape {array.shape} and dtype {array.dtype} are not vote fractions of "
+            f"the {len(names)} classes {list(names)}; give a number for each"
+        )
+    shares = array.astype(float).filled(np.nan)
+    unlabelled = np.isnan(shares).any(axis=1)
+    total = shares.sum(axis=1, keepdims=True)
+    if wrong := np.flatnonzero(
+        ~unlabelled & ((shares < 0).any(axis=1) | (total[:, 0] <= 0))
+    ).tolist():
+        raise InputError(
+            f"vote fractions {shares[wrong[0]].tolist()} of row {wrong[0]} are negative or all 0; "
+            "use NaN for a row without votes"
+        )
+    shares = shares / np.where(total > 0, total, 1)
+    shares[unlabelled] = np.nan
+    return shares
 
 
 def encode_labels(

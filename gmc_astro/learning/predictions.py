@@ -13,12 +13,13 @@ import numpy as np
 from astropy.table import MaskedColumn, QTable
 from scipy.stats import entropy
 
-from gmc_astro.imaging import is_ok
+from gmc_astro.exceptions import InputError
+from gmc_astro.imaging import OK, is_ok
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
-__all__ = ["document_hash", "package_versions", "predictions_table"]
+__all__ = ["abstain", "document_hash", "package_versions", "predictions_table"]
 
 _PACKAGES = ("gmc_astro", "torch", "open_clip_torch", "timm", "astropy", "photutils", "numpy")
 
@@ -77,6 +78,40 @@ def predictions_table(
     for name, values in (columns or {}).items():
         table[name] = values
     table["status"] = status
+    return table
+
+
+def abstain(table: QTable, below: float) -> QTable:
+    """Take the label away where no class is probable enough.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        Predictions.
+    below : float
+        Probability, 0 to 1, that the most probable class must reach.
+
+    Returns
+    -------
+    table : `~astropy.table.QTable`
+        A copy: ``label`` is masked in such rows, and their ``status`` says why.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If ``below`` is not between 0 and 1.
+    """
+    if not 0 <= below <= 1:
+        raise InputError(f"abstain_below={below} is no probability; give a number from 0 to 1")
+    table = table.copy()
+    unsure = is_ok(table["status"]) & (np.asarray(table["probability"]) < below)
+    table["label"].mask |= unsure
+    status = np.asarray(table["status"], dtype=object)
+    for row in np.flatnonzero(unsure):
+        note = f"abstained: no class is {below:g} probable"
+        before = status[row].removeprefix(OK).strip(" ()")
+        status[row] = f"{OK} ({before}; {note})" if before else f"{OK} ({note})"
+    table["status"] = status.astype(str)
     return table
 
 

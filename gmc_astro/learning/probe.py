@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
 
 from gmc_astro.exceptions import ConvergenceWarning
 
@@ -19,6 +20,7 @@ __all__ = ["LinearHead", "fit_probe"]
 
 #: Strengths of the pull towards the text embeddings that cross-validation chooses from.
 STRENGTHS = tuple(10.0 ** np.arange(-4, 1.5, 0.5))
+_LARGE = 2_000_000  # numbers from which a product is worth more than one thread
 _RULE = 0.1  # strength where there are too few labels a class to cross-validate
 
 
@@ -74,8 +76,22 @@ class LinearHead:
         probabilities : `~numpy.ndarray`, shape (N, K), dtype float64
             Rows sum to 1.
         """
-        logits = self.scale * np.asarray(embeddings, float) @ self.weights.T + self.bias
-        return softmax(logits, axis=1)
+        return softmax(self.logits(embeddings), axis=1)
+
+    def logits(self, embeddings: np.ndarray) -> np.ndarray:
+        """Logits, of which `predict_proba` gives the softmax.
+
+        Parameters
+        ----------
+        embeddings : `~numpy.ndarray`, shape (N, D)
+            Unit vectors; NaN rows give NaN.
+
+        Returns
+        -------
+        logits : `~numpy.ndarray`, shape (N, K), dtype float64
+            Not normalised.
+        """
+        return self.scale * np.asarray(embeddings, float) @ self.weights.T + self.bias
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return the head as named arrays, as a checkpoint keeps them."""
@@ -104,19 +120,21 @@ def fit_probe(
     *,
     scale: float,
     strength: float | None = None,
+    weights: np.ndarray | None = None,
     random_state: int = 0,
 ) -> LinearHead:
     """Fit a logistic head that starts at, and is pulled towards, the text embeddings.
 
     Minimises the mean cross-entropy plus ``strength`` times the squared distance to the text
-    embeddings, in units in which the embeddings are scaled by ``scale``.
+    embeddings, in units in which the embeddings are scaled by ``scale``. A class without any
+    label keeps its text embedding.
 
     Parameters
     ----------
     embeddings : `~numpy.ndarray`, shape (N, D)
         Unit vectors of the labelled images.
-    targets : `~numpy.ndarray` of int, shape (N,)
-        Class of each image, 0 to K - 1.
+    targets : `~numpy.ndarray` of int, shape (N,), or float, shape (N, K)
+        Class of each image, 0 to K - 1, or the share of each class (votes), rows of sum 1.
     text_embeddings : `~numpy.ndarray`, shape (K, D)
         Unit vectors of the classes' prompts.
     scale : float
@@ -124,6 +142,8 @@ def fit_probe(
     strength : float, optional
         Strength of the pull. Default is chosen by cross-validation among the labelled images,
         or by rule where a class has fewer than 3 of them.
+    weights : `~numpy.ndarray`, shape (N,), optional
+        Weight of each image, 0 or more.
     random_state : int, optional
         Seed of the folds.
 
@@ -137,61 +157,90 @@ def fit_probe(
     Silva-Rodriguez et al. 2024, arXiv:2312.12730 (zero-shot-initialised linear probe);
     Huang et al. 2024, arXiv:2404.02285 (LP++).
     """
-    features = scale * np.asarray(embeddings, np.float64)
+    rows = _Rows.of(scale * np.asarray(embeddings, np.float64), targets, weights, text_embeddings)
     start = np.asarray(text_embeddings, np.float64)
-    if strength is None:
-        strength = _choose_strength(features, targets, start, random_state)
-    weights, bias = _solve(features, targets, start, strength)
-    return LinearHead(weights, bias, scale, strength)
+    with threadpool_limits(1 if rows.features.size < _LARGE else None):
+        if strength is None:
+            strength = _choose_strength(rows, start, random_state)
+        found, bias = _solve(rows, start, strength)
+    return LinearHead(found, bias, scale, strength)
 
 
-def _choose_strength(
-    features: np.ndarray, targets: np.ndarray, start: np.ndarray, random_state: int
-) -> float:
+@dataclass(frozen=True)
+class _Rows:
+    """Features with the share of each class and a weight, of mean 1."""
+
+    features: np.ndarray
+    shares: np.ndarray
+    weights: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        features: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray | None,
+        start: np.ndarray,
+    ) -> _Rows:
+        targets = np.asarray(targets)
+        shares = np.eye(len(start))[targets] if targets.ndim == 1 else targets.astype(float)
+        weights = np.ones(len(shares)) if weights is None else np.asarray(weights, float)
+        return cls(features, shares, weights / weights.mean())
+
+    def __getitem__(self, rows: np.ndarray) -> _Rows:
+        return _Rows(self.features[rows], self.shares[rows], self.weights[rows])
+
+    def loss(self, weights: np.ndarray, bias: np.ndarray) -> float:
+        """Summed cross-entropy."""
+        log_p = log_softmax(self.features @ weights.T + bias, axis=1)
+        return float(-(self.weights[:, None] * self.shares * log_p).sum())
+
+
+def _choose_strength(rows: _Rows, start: np.ndarray, random_state: int) -> float:
     """Strength with the smallest cross-validated cross-entropy."""
-    present = np.bincount(targets, minlength=len(start))
+    best = rows.shares.argmax(axis=1)
+    present = np.bincount(best, minlength=len(start))
     fewest = present[present > 0].min()
     if fewest < 3:
         return _RULE
     folds = StratifiedKFold(min(5, int(fewest)), shuffle=True, random_state=random_state)
     losses = np.zeros(len(STRENGTHS))
-    for train, test in folds.split(features, targets):
-        for i, strength in enumerate(STRENGTHS):
-            weights, bias = _solve(features[train], targets[train], start, strength)
-            losses[i] += _cross_entropy(features[test] @ weights.T + bias, targets[test]) * len(
-                test
-            )
+    for train, test in folds.split(rows.features, best):
+        weights, bias = start, np.zeros(len(start))
+        for i in reversed(range(len(STRENGTHS))):  # a weaker pull starts where a stronger ended
+            weights, bias = _solve(rows[train], start, STRENGTHS[i], (weights, bias))
+            losses[i] += rows[test].loss(weights, bias)
     return float(STRENGTHS[int(np.argmin(losses))])
 
 
-def _cross_entropy(logits: np.ndarray, targets: np.ndarray) -> float:
-    return float(-log_softmax(logits, axis=1)[np.arange(len(targets)), targets].mean())
-
-
 def _solve(
-    features: np.ndarray, targets: np.ndarray, start: np.ndarray, strength: float
+    rows: _Rows,
+    start: np.ndarray,
+    strength: float,
+    first: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Minimise with L-BFGS from the text embeddings."""
-    n, (classes, dim) = len(features), start.shape
-    onehot = np.eye(classes)[targets]
+    """Minimise with L-BFGS, from the text embeddings or a first guess."""
+    n, (classes, dim) = len(rows.features), start.shape
+    shares = rows.weights[:, None] * rows.shares
+    labelled = (shares.sum(axis=0) > 0)[:, None]
+    first = first or (start, np.zeros(classes))
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights, bias = flat[: classes * dim].reshape(classes, dim), flat[classes * dim :]
-        log_p = log_softmax(features @ weights.T + bias, axis=1)
-        error = (np.exp(log_p) - onehot) / n
+        log_p = log_softmax(rows.features @ weights.T + bias, axis=1)
+        error = (rows.weights[:, None] * np.exp(log_p) - shares) / n
         pull = weights - start
-        value = -(onehot * log_p).sum() / n + strength * ((pull**2).sum() + (bias**2).sum())
-        gradient = np.concatenate(
-            [(error.T @ features + 2 * strength * pull).ravel(), error.sum(0) + 2 * strength * bias]
-        )
-        return value, gradient
+        value = -(shares * log_p).sum() / n + strength * ((pull**2).sum() + (bias**2).sum())
+        of_weights = labelled * (error.T @ rows.features + 2 * strength * pull)
+        of_bias = labelled[:, 0] * (error.sum(0) + 2 * strength * bias)
+        return value, np.concatenate([of_weights.ravel(), of_bias])
 
     result = minimize(
         objective,
-        np.concatenate([start.ravel(), np.zeros(classes)]),
+        np.concatenate([np.ravel(part) for part in first]),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": 500, "maxfun": 1000},
+        options={"maxiter": 1000, "maxfun": 2000},
     )
     if not result.success:
         warnings.warn(f"the probe's fit stopped early: {result.message}", ConvergenceWarning, 4)

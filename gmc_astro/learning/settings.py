@@ -25,9 +25,9 @@ class PretrainSettings:
         Images that a process has in the network at a time. Where a step has more, features are
         computed first and gradients after, piece by piece [1]_; the loss is still that of the
         whole batch. Layers of batch normalisation see the pieces. Default is a step's images.
-    loss : {"relation", "soft", "infonce", "sigmoid"}, optional
-        ``"relation"``: `contrastive_loss` on what votes support and contradict. ``"soft"``:
-        `soft_contrastive_loss` on the similarity of votes. ``"infonce"``: CLIP's own.
+    loss : {"soft", "relation", "infonce", "sigmoid"}, optional
+        ``"soft"``: `soft_contrastive_loss` on the similarity of votes. ``"relation"``:
+        `contrastive_loss` on what votes support and contradict. ``"infonce"``: CLIP's own.
         ``"sigmoid"``: `sigmoid_loss` on the similarity of votes.
     width : float, optional
         Distance of two galaxies' votes, 0 to 1, at which their similarity has fallen to 1/e.
@@ -78,7 +78,7 @@ class PretrainSettings:
     epochs: int = 30
     batch_size: int = 256
     micro_batch: int | None = None
-    loss: str = "relation"
+    loss: str = "soft"
     width: float = 0.1
     vote_weight: float = 0.05
     learning_rate: float = 1e-3

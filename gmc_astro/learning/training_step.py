@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import ColourRecipe
 from gmc_astro.learning.augment import draw, training_pixels
+from gmc_astro.learning.averaging import growing_average
 from gmc_astro.learning.captions import Captions
 from gmc_astro.learning.distributed import World, shared_batch_norm
 from gmc_astro.learning.losses import LOSSES, Pairs
@@ -162,7 +163,7 @@ class Trainer:
             fused=encoder.device.type in ("cpu", "cuda"),
         )
         self.average = AveragedModel(
-            self.towers, multi_avg_fn=_averaging(settings.ema), use_buffers=True
+            self.towers, multi_avg_fn=growing_average(settings.ema), use_buffers=True
         )
 
     @contextmanager
@@ -344,16 +345,6 @@ class Trainer:
         seen = self.optimiser.state[table.weight]["exp_avg_sq"].any(dim=1, keepdim=True)
         with torch.no_grad():
             table.weight.mul_(seen)
-
-
-def _averaging(ema: float) -> Callable[[Any, Any, Any], None]:
-    """Moving average whose window grows with the steps taken, so that short runs have one too."""
-
-    def update(averages: Any, values: Any, steps: Any) -> None:
-        taken = int(steps)
-        get_ema_multi_avg_fn(min(ema, (1 + taken) / (10 + taken)))(averages, values, steps)
-
-    return update
 
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -70,6 +70,29 @@ class Encoder:
         size = self.contract.size
         return f"<Encoder {self.name}: {size} px, {self.dim}-D, {self.device}, {self.precision}>"
 
+    def with_network(self, network: nn.Module) -> Encoder:
+        """Return an encoder like this one around other weights of the same architecture.
+
+        Parameters
+        ----------
+        network : `~torch.nn.Module`
+            The network.
+
+        Returns
+        -------
+        encoder : `Encoder`
+            The same tokenizer, contract, device and precision.
+        """
+        return Encoder(
+            network,
+            self.tokenizer,
+            contract=self.contract,
+            model_cfg=self.model_cfg,
+            name=self.name,
+            device=self.device,
+            precision=self.precision,
+        )
+
     @property
     def dim(self) -> int:
         """Length of an embedding."""

@@ -1,4 +1,4 @@
-"""Building networks: the only module that speaks to open_clip (and through it to timm)."""
+"""Building networks: the only module that speaks to open_clip."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from gmc_astro.morphology.lexicon import Statement
 from gmc_astro.morphology.phrases import PHRASES
 from gmc_astro.morphology.schemes import (
     GALAXY10_DECALS,
+    GALAXY10_SDSS,
     GALAXY_MNIST,
     GZ2_FIVE_CLASS,
     SCHEMES,
@@ -26,6 +27,7 @@ from gmc_astro.morphology.votes import VoteTable
 
 __all__ = [
     "GALAXY10_DECALS",
+    "GALAXY10_SDSS",
     "GALAXY_MNIST",
     "GZ1_TREE",
     "GZ2_FIVE_CLASS",

@@ -10,6 +10,7 @@ from gmc_astro.exceptions import InputError
 
 __all__ = [
     "GALAXY10_DECALS",
+    "GALAXY10_SDSS",
     "GALAXY_MNIST",
     "GZ2_FIVE_CLASS",
     "SCHEMES",
@@ -244,6 +245,53 @@ GALAXY10_DECALS = _scheme(
     },
 )
 
+#: The ten classes of Galaxy10 SDSS, numbered 0 to 9.
+GALAXY10_SDSS = _scheme(
+    "GALAXY10_SDSS",
+    {
+        "face_on_no_spiral": (
+            "a disk galaxy, not edge-on, without spiral arms",
+            "a galaxy with features or a disk, no spiral arms",
+        ),
+        "smooth_completely_round": (
+            "a smooth galaxy, measured round in outline",
+            "a smooth elliptical galaxy, completely round",
+        ),
+        "smooth_in_between": (
+            "a smooth galaxy, measured oval in outline",
+            "a smooth elliptical galaxy, in between round and cigar-shaped",
+        ),
+        "smooth_cigar": (
+            "a smooth galaxy, measured elongated in outline",
+            "a smooth elliptical galaxy, cigar-shaped",
+        ),
+        "edge_on_rounded_bulge": (
+            "an edge-on disk with a round bulge",
+            "an edge-on galaxy, with a rounded bulge",
+        ),
+        "edge_on_boxy_bulge": (
+            "an edge-on disk with a boxy bulge",
+            "an edge-on galaxy, with a boxy bulge",
+        ),
+        "edge_on_no_bulge": (
+            "an edge-on disk without bulge",
+            "an edge-on galaxy, a flat disk with no bulge",
+        ),
+        "tight_spiral": (
+            "a spiral galaxy, with tightly wound arms",
+            "a galaxy with tight spiral arms",
+        ),
+        "medium_spiral": (
+            "a spiral galaxy, with arms wound medium tightly",
+            "a galaxy with medium wound spiral arms",
+        ),
+        "loose_spiral": (
+            "a spiral galaxy, with loosely wound arms",
+            "a galaxy with loose open spiral arms",
+        ),
+    },
+)
+
 #: The four classes of Galaxy MNIST, numbered 0 to 3.
 GALAXY_MNIST = _scheme(
     "GALAXY_MNIST",
@@ -266,5 +314,5 @@ GALAXY_MNIST = _scheme(
 
 #: Shipped schemes by name.
 SCHEMES: Mapping[str, ClassScheme] = {
-    scheme.name: scheme for scheme in (GZ2_FIVE_CLASS, GALAXY10_DECALS, GALAXY_MNIST)
+    scheme.name: scheme for scheme in (GZ2_FIVE_CLASS, GALAXY10_DECALS, GALAXY10_SDSS, GALAXY_MNIST)
 }

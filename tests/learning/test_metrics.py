@@ -24,7 +24,9 @@ def test_log_loss_is_that_of_scikit_learn(predictions):
 
 def test_brier_score_is_the_squared_distance(predictions):
     probabilities, targets = predictions
-    by_hand = np.mean([np.sum((p - np.eye(4)[t]) ** 2) for p, t in zip(probabilities, targets)])
+    by_hand = np.mean(
+        [np.sum((p - np.eye(4)[t]) ** 2) for p, t in zip(probabilities, targets, strict=True)]
+    )
     assert brier_score(probabilities, targets) == pytest.approx(by_hand)
 
 

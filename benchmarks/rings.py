@@ -1,0 +1,141 @@
+"""Transfer to another survey: ring or no ring in DECaLS, from ten labels a class.
+
+    GMC_ASTRO_DATA=/path/to/galaxies python benchmarks/rings.py --model FOLDER [--save]
+
+The model must not have seen the images of ``decals_rings`` (``configs/without_rings.toml`` trains
+one); the script compares its training images with them by perceptual hash, and stops if it did.
+For each seed ten galaxies of each class are labelled, all others measure. Supervised training of
+the same image tower from random weights sees the same labels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+from common import ROOT, data_folder, machine, write_results
+from scipy.stats import ttest_rel
+from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+
+from gmc_astro import open_images
+from gmc_astro.evaluation import METHODS, ModelOptions, Task
+from gmc_astro.learning import (
+    SAME_GALAXY,
+    LabelTraining,
+    TrainingSet,
+    hash_source,
+    nearest_bits,
+)
+from gmc_astro.morphology import ClassScheme
+from gmc_astro.sources import ArraySource, read_catalog
+
+TEST_SET = "decals_rings"
+RINGS = ClassScheme.from_any(
+    {
+        "no ring": ["a spiral galaxy", "a galaxy without a ring", "a smooth galaxy"],
+        "ring": ["a ring galaxy", "a galaxy with a ring"],
+    }
+)
+ROWS = ("zero-shot", "probe", "finetune", "scratch")
+LABELS = 10  # of each class
+MEASURES = ("auc", "macro_f1", "accuracy")
+
+
+def check_leakage(data: Path, paths: list[str], config: Path) -> dict[str, int]:
+    """Stop if a galaxy of the test is among the model's training images."""
+    images = tomllib.loads(config.read_text())["images"]
+    training = TrainingSet.read([data / name for name in images["tables"]])
+    training = training.without(images["exclude"])
+    bits = nearest_bits(*(hash_source(open_images(p))[0] for p in (paths, list(training.paths))))
+    if (bits <= SAME_GALAXY).any():
+        sys.exit(f"{(bits <= SAME_GALAXY).sum()} galaxies of {TEST_SET} are in the training set")
+    return {"training images": len(training), "smallest distance in bits": int(bits.min())}
+
+
+def measure(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Area under the ROC curve, macro-F1 and accuracy."""
+    found = probabilities.argmax(axis=1)
+    return {
+        "auc": float(roc_auc_score(truth, probabilities[:, 1])),
+        "macro_f1": float(f1_score(truth, found, average="macro")),
+        "accuracy": float(accuracy_score(truth, found)),
+    }
+
+
+def one_seed(images: np.ndarray, truth: np.ndarray, model: ModelOptions, seed: int) -> dict:
+    """Every row on one draw of the labels."""
+    rng = np.random.default_rng(seed)
+    few = np.sort(
+        np.concatenate(
+            [rng.choice(np.flatnonzero(truth == k), LABELS, replace=False) for k in (0, 1)]
+        )
+    )
+    rest = np.setdiff1d(np.arange(len(truth)), few)
+    names = np.array(RINGS.names)
+    task = Task(
+        scheme=RINGS,
+        train=ArraySource(images[few]),
+        labels=names[truth[few]],
+        test=ArraySource(images[rest]),
+        model=model,
+        supervised=LabelTraining(),
+        seed=seed,
+    )
+    found = {}
+    for row in ROWS:
+        method = METHODS[row]
+        found[row] = measure(truth[rest], method.run(task, method.name, method.weights))
+        print(f"seed {seed} {row:<10} AUC {found[row]['auc']:.3f}", flush=True)
+    return found
+
+
+def main() -> None:
+    """Check for leakage, measure, print one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", required=True, help="folder of a model that saw no ring of it")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=ROOT / "configs" / "without_rings.toml",
+        help="what the model was trained with (default: configs/without_rings.toml)",
+    )
+    parser.add_argument("--seeds", type=int, default=10, help="draws of the labels (default: 10)")
+    parser.add_argument("--save", action="store_true", help="write benchmarks/results/rings.json")
+    options = parser.parse_args()
+
+    data = data_folder()
+    table = read_catalog(data / TEST_SET / "labels.csv")
+    truth = np.asarray(table["ring"], dtype=int)
+    paths = [str(data / TEST_SET / name) for name in table["file"]]
+    leakage = check_leakage(data, paths, options.config)
+    model = ModelOptions(options.model)
+    images = open_images(paths, size=128).read().images
+    seeds = [one_seed(images, truth, model, seed) for seed in range(options.seeds)]
+
+    lines = [
+        f"{TEST_SET}: {len(truth)} DECaLS images, {truth.sum()} with a ring; "
+        f"{LABELS} labels a class, {options.seeds} draws, mean +- standard deviation"
+    ]
+    lines += [f"  {key}: {value}" for key, value in (leakage | machine()).items()]
+    lines += ["", f"{'':<12}{'AUC':>18}{'macro-F1':>18}{'accuracy':>18}{'p of AUC':>12}"]
+    against = [row["scratch"]["auc"] for row in seeds]
+    for row in ROWS:
+        text = f"{row:<12}"
+        for name in MEASURES:
+            values = np.array([found[row][name] for found in seeds])
+            text += f"{values.mean():>11.3f}+-{values.std(ddof=1):.3f}"
+        if row != "scratch":
+            own = [found[row]["auc"] for found in seeds]
+            text += f"{ttest_rel(own, against).pvalue:>12.2g}"
+        lines.append(text)
+    lines.append("p: paired t-test of the AUC against scratch; draws share about one label in ten")
+    print("\n".join(lines))
+    if options.save:
+        write_results("rings", {"leakage": leakage, "machine": machine(), "seeds": seeds}, lines)
+
+
+if __name__ == "__main__":
+    main()

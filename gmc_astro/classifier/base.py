@@ -1,0 +1,147 @@
+"""What every part of the estimator stands on: its arguments, the model, and the door for images."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
+
+from gmc_astro.exceptions import InputError, RecipeMismatchWarning
+from gmc_astro.imaging import ImageSource, get_recipe
+from gmc_astro.learning import Embedded, EmbeddingCache, embed_source
+from gmc_astro.models import Checkpoint, Encoder, open_model
+from gmc_astro.morphology import ClassScheme
+from gmc_astro.sources import open_images
+
+__all__ = ["Classes", "ModelUser", "NoClassesError"]
+
+Classes = ClassScheme | Mapping[str, Sequence[str]] | Sequence[str]
+
+
+class NoClassesError(InputError, NotFittedError):
+    """A model has no classes of its own, and none were named."""
+
+
+class ModelUser(ClassifierMixin, BaseEstimator):
+    """An estimator around a pretrained model; see `GalaxyMorphologyClassifier`."""
+
+    def __init__(
+        self,
+        model: str | os.PathLike = "compact",
+        *,
+        weights: str | os.PathLike | None = None,
+        classes: Classes | None = None,
+        device: str = "auto",
+        batch_size: int | None = None,
+        precision: str = "auto",
+        views: int = 8,
+        random_state: int = 0,
+    ) -> None:
+        self.model = model
+        self.weights = weights
+        self.classes = classes
+        self.device = device
+        self.batch_size = batch_size
+        self.precision = precision
+        self.views = views
+        self.random_state = random_state
+
+    # ---- the model behind it -------------------------------------------------------------
+
+    @property
+    def encoder(self) -> Encoder:
+        """The `~gmc_astro.models.Encoder` in use, loaded when first asked for.
+
+        After ``fit(method="finetune")`` it is the tuned one.
+        """
+        return getattr(self, "_tuned", None) or self._checkpoint().encoder
+
+    @property
+    def _is_tuned(self) -> bool:
+        """Whether a fit changed the encoder."""
+        return getattr(self, "_tuned", None) is not None
+
+    @property
+    def holds_weights(self) -> bool:
+        """Whether it has weights of its own, which ``model`` cannot bring back."""
+        return self._is_tuned or hasattr(self, "training_log_")
+
+    def _checkpoint(self) -> Checkpoint:
+        """Load the model once for as long as the arguments that name it stay the same."""
+        key = (os.fspath(self.model), self.weights, self.device, self.precision)
+        if getattr(self, "_loaded_key", None) != key:
+            self._loaded = open_model(
+                self.model, weights=self.weights, device=self.device, precision=self.precision
+            )
+            self._loaded_key = key
+        return self._loaded
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave a network that its name can bring back out of pickles, and what is only fast."""
+        state = super().__getstate__().copy()
+        state.pop("_cache", None)
+        if not hasattr(self, "training_log_"):
+            state.pop("_loaded", None)
+            state.pop("_loaded_key", None)
+        return state
+
+    # ---- images and classes --------------------------------------------------------------
+
+    def _open(self, images: Any, options: Mapping[str, Any]) -> ImageSource:
+        """Open the images in the colours of the model, or warn that they have others."""
+        source = open_images(images, **options)
+        wanted = self.encoder.contract.recipe
+        if wanted is None:
+            return source
+        if options.get("recipe") is None:
+            source = source.in_recipe(get_recipe(wanted))
+        if source.recipe is not None and source.recipe != get_recipe(wanted):
+            warnings.warn(
+                f"the images have the colours of {source.recipe.name}, the model was trained on "
+                f"{wanted}; expect lower accuracy, or fit() on a few labels of these images",
+                RecipeMismatchWarning,
+                stacklevel=4,
+            )
+        return source
+
+    def _embed(self, source: ImageSource, views: int, progress: bool) -> Embedded:
+        """Embed a source; images that this encoder has seen lately come from memory."""
+        encoder = self.encoder
+        return embed_source(
+            encoder,
+            source,
+            views=views,
+            batch_size=self.batch_size,
+            progress=progress,
+            cache=self._cache_of(encoder),
+        )
+
+    def _cache_of(self, encoder: Encoder) -> EmbeddingCache:
+        """Embeddings by this encoder that are known; those of another are dropped."""
+        kept, cache = getattr(self, "_cache", (None, None))
+        if kept is not encoder.network:
+            cache = EmbeddingCache()
+            self._cache = (encoder.network, cache)
+        return cache
+
+    def _views(self, scheme: ClassScheme) -> int:
+        """Orientations to average over: no mirror images where handedness counts."""
+        return min(self.views, 4) if scheme.mentions_handedness else self.views
+
+    def _scheme(self, classes: Classes | None) -> ClassScheme:
+        """Classes given here, or to the constructor, or saved with the model."""
+        if classes is None:
+            classes = self.classes
+        if classes is None:
+            classes = self._checkpoint().metadata.get("classes")
+            if classes is None:
+                raise NoClassesError(
+                    f"model {self.model!r} has no classes of its own: name some with classes=, "
+                    "or fit() on labels"
+                )
+            return ClassScheme.from_dict(classes)
+        return ClassScheme.from_any(classes)

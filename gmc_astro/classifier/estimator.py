@@ -1,0 +1,170 @@
+"""The estimator that people meet: it joins sources, encoder and heads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils.metadata_routing import UNUSED
+
+from gmc_astro.classifier.fitting import Fitting
+from gmc_astro.learning import TrustedHead, document_hash, package_versions
+from gmc_astro.models import ImageContract, write_checkpoint
+from gmc_astro.morphology import ClassScheme
+
+__all__ = ["GalaxyMorphologyClassifier"]
+
+
+class GalaxyMorphologyClassifier(Fitting):
+    """Tell what galaxies look like, in classes named in words.
+
+    Follows scikit-learn's conventions: the constructor only stores its arguments; models
+    and data are loaded when they are needed; learnt attributes end in an underscore.
+
+    Parameters
+    ----------
+    model : str or path-like, optional
+        ``"compact"`` (bundled, works offline), a folder written by `save`, an ``hf-hub:``
+        name, or an open_clip architecture such as ``"ViT-B-16"`` together with ``weights``.
+    weights : str or path-like, optional
+        For an architecture: an open_clip tag (``"openai"``), a file, a folder, an ``hf-hub:``
+        name, or ``"random"`` to pretrain from nothing.
+    classes : sequence of str, mapping of str to list of str, or ClassScheme, optional
+        Classes for `predict` and `fit`: names, names with prompts, or a scheme. Default is
+        the scheme that the model was saved with.
+    device : str, optional
+        ``"auto"`` takes the GPU where there is one.
+    batch_size : int, optional
+        Images at a time. Default suits the device.
+    precision : {"auto", "fp32", "bf16"}, optional
+        ``"auto"`` computes in bfloat16 where the processor has it.
+    views : {1, 2, 4, 8}, optional
+        Orientations of each image to average over. Where classes speak of handedness
+        (clockwise), at most 4, because mirror images would undo it.
+    random_state : int, optional
+        Seed of everything random.
+
+    Attributes
+    ----------
+    classes_ : `~numpy.ndarray` of str, shape (K,)
+        Class names of the fitted head.
+    scheme_ : `~gmc_astro.morphology.ClassScheme`
+        Classes and prompts of the fitted head.
+    head_ : `~gmc_astro.learning.TrustedHead`
+        The fitted head.
+    calibration_ : `~gmc_astro.learning.CalibrationReport` or None
+        How good the probabilities are before and after calibration, on labels held out; None
+        where there were too few.
+    fit_log_ : dict
+        What `fit` chose.
+    training_log_ : list of dict
+        One entry an epoch of `pretrain`.
+    excluded_ : `~numpy.ndarray` of str
+        Ids of the rows that `pretrain` left out for ``exclude``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro import GalaxyMorphologyClassifier
+    >>> images = np.zeros((2, 64, 64, 3), dtype=np.uint8)
+    >>> classifier = GalaxyMorphologyClassifier(device="cpu", views=1)
+    >>> table = classifier.zero_shot(images, classes=["spiral galaxy", "elliptical galaxy"])
+    >>> table["probabilities"].shape
+    (2, 2)
+    """
+
+    # What a call takes is no metadata that scikit-learn's pipelines should route.
+    __metadata_request__fit = dict.fromkeys(
+        ("images", "labels", "method", "progress", "transductive", "validation"), UNUSED
+    )
+    __metadata_request__predict = dict.fromkeys(
+        ("images", "progress", "class_prior", "abstain_below"), UNUSED
+    )
+    __metadata_request__predict_proba = dict.fromkeys(("images", "progress"), UNUSED)
+    __metadata_request__score = dict.fromkeys(("images", "labels"), UNUSED)
+
+    def save(
+        self,
+        path: str | os.PathLike,
+        *,
+        overwrite: bool = False,
+        contract: ImageContract | None = None,
+        card: str | None = None,
+        dtype: str = "float32",
+    ) -> Path:
+        """Write the classifier as a checkpoint folder, which open_clip can load as well.
+
+        Parameters
+        ----------
+        path : path-like
+            The folder.
+        overwrite : bool, optional
+            Replace a folder that is there already.
+        contract : `~gmc_astro.models.ImageContract`, optional
+            State what the training images were. Default is the encoder's own.
+        card : str, optional
+            Model card in Markdown.
+        dtype : {"float32", "float16"}, optional
+            Number format of the weights on disk.
+
+        Returns
+        -------
+        path : `~pathlib.Path`
+            The folder.
+        """
+        checkpoint = self._checkpoint()
+        if contract is not None:
+            self.encoder.contract = contract
+        scheme, head = getattr(self, "scheme_", None), getattr(self, "head_", None)
+        arrays = head.to_arrays() if head is not None else checkpoint.head
+        if scheme is None and (self.classes is not None or checkpoint.metadata.get("classes")):
+            scheme = self._scheme(None)
+        metadata = {
+            "classes": scheme.to_dict() if scheme is not None else None,
+            "prompts_sha256": document_hash(scheme.to_dict()) if scheme is not None else None,
+            "training": getattr(self, "training_log_", checkpoint.metadata.get("training")),
+            "votes": None if self._is_tuned else checkpoint.metadata.get("votes"),
+            "versions": package_versions(),
+        }
+        return write_checkpoint(
+            path,
+            self.encoder,
+            metadata=metadata,
+            head=arrays,
+            votes=None if self._is_tuned else checkpoint.votes,  # it reads the pretrained encoder
+            card=card,
+            dtype=dtype,
+            overwrite=overwrite,
+        )
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike, *, device: str = "auto", precision: str = "auto"
+    ) -> GalaxyMorphologyClassifier:
+        """Load a classifier that `save` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+            A checkpoint folder.
+        device, precision : str, optional
+            As in the constructor.
+
+        Returns
+        -------
+        classifier : `GalaxyMorphologyClassifier`
+            With the fitted head, if one was saved.
+
+        Raises
+        ------
+        gmc_astro.exceptions.CheckpointError
+            If the folder is not what it says it is.
+        """
+        classifier = cls(os.fspath(path), device=device, precision=precision)
+        checkpoint = classifier._checkpoint()
+        if checkpoint.head:
+            classifier.scheme_ = ClassScheme.from_dict(checkpoint.metadata["classes"])
+            classifier.classes_ = np.asarray(classifier.scheme_.names)
+            classifier.head_ = TrustedHead.from_arrays(checkpoint.head)
+        return classifier

@@ -1,0 +1,246 @@
+"""Learning: labels into a head or a tuned model, captions into a pretrained one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gmc_astro.classifier.predicting import Predicting
+from gmc_astro.exceptions import InputError
+from gmc_astro.learning import (
+    Labelled,
+    Pixels,
+    PretrainSettings,
+    as_captions,
+    class_shares,
+    find_method,
+    labelled_images,
+    pretrain,
+    trust,
+)
+from gmc_astro.models import Encoder
+from gmc_astro.morphology import ClassScheme, VoteTable
+from gmc_astro.sources import open_images
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from gmc_astro.classifier.estimator import GalaxyMorphologyClassifier
+
+__all__ = ["Fitting"]
+
+_LEARNT = (
+    "head_",
+    "scheme_",
+    "classes_",
+    "calibration_",
+    "fit_log_",
+    "_tuned",
+)
+_FOR_NOVELTY = 512  # labelled images that a tuned encoder embeds again, to know them
+
+
+class Fitting(Predicting):
+    """How an estimator learns; see `GalaxyMorphologyClassifier`."""
+
+    def fit(
+        self,
+        images: Any,
+        labels: ArrayLike,
+        *,
+        method: str = "probe",
+        sample_weight: ArrayLike | None = None,
+        validation: tuple[Any, ArrayLike] | None = None,
+        transductive: bool = False,
+        progress: bool = False,
+        **source: Any,
+    ) -> GalaxyMorphologyClassifier:
+        """Learn classes from labelled images.
+
+        Parameters
+        ----------
+        images, progress, **source
+            As for `zero_shot`. Rows without an image are left out.
+        labels : array_like, shape (N,) or (N, K), or mapping
+            Class names; integers that index ``classes``; or vote fractions, a column a class.
+            Masked rows, or rows of NaN, are not labelled.
+        method : {"probe", "finetune", "reference"}, optional
+            ``"probe"``: a logistic head on fixed embeddings that starts at the embeddings of
+            the classes' words; seconds. ``"finetune"``: both towers as well, part of the way;
+            more accurate from some hundred labels on, minutes. ``"reference"``: as the paper's
+            public code. See :doc:`/user_guide/few_labels`.
+        sample_weight : array_like, shape (N,), optional
+            Weight of each row, 0 or more.
+        validation : tuple of (images, labels), optional
+            Other labelled galaxies, to choose settings and calibrate on. Default holds some of
+            the labelled rows out in turn.
+        transductive : bool, optional
+            Learn from the unlabelled rows too; only for ``method="probe"``. If they are the
+            galaxies that a test will ask for, say so where the result is reported.
+
+        Returns
+        -------
+        self : `GalaxyMorphologyClassifier`
+            The fitted classifier.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If labels and images differ in number, a label is not one of ``classes``, fewer
+            than two classes have an image, or the method is not known.
+        """
+        fit_with = find_method(method)
+        if transductive and method != "probe":
+            raise InputError(f'transductive=True is for method="probe", not {method!r}')
+        names = None if self.classes is None else ClassScheme.from_any(self.classes).names
+        shares, names = class_shares(labels, names)
+        scheme = ClassScheme.from_any(self.classes if self.classes is not None else names)
+        self._forget()
+        labelled = self._labelled(
+            images, shares, scheme, sample_weight, progress, source, transductive=transductive
+        )
+        if validation is not None:
+            other, _ = class_shares(validation[1], names)
+            part = self._labelled(validation[0], other, scheme, None, progress, source)
+            labelled = replace(labelled, validation=part)
+        fitted = fit_with(labelled)
+        embeddings = labelled.embeddings
+        if fitted.encoder is not None:
+            self._tuned = fitted.encoder
+            embeddings = _some_embeddings(fitted.encoder, labelled)
+        self.head_, self.calibration_ = trust(labelled, fitted, embeddings)
+        self.scheme_, self.classes_ = scheme, np.asarray(scheme.names)
+        self.fit_log_ = {"method": method, "labels": len(labelled), **fitted.log}
+        return self
+
+    def _labelled(
+        self,
+        images: Any,
+        shares: np.ndarray,
+        scheme: ClassScheme,
+        sample_weight: ArrayLike | None,
+        progress: bool,
+        source: Mapping[str, Any],
+        *,
+        transductive: bool = False,
+    ) -> Labelled:
+        """Rows that have an image and a label, embedded."""
+        opened = self._open(images, source)
+        if len(shares) != len(opened):
+            raise InputError(f"{len(shares)} labels for {len(opened)} images; give one a row")
+        weights = _weights(sample_weight, len(opened))
+        embedded = self._embed(opened, self._views(scheme), progress)
+        known = np.isfinite(shares).all(axis=1)
+        rows = np.flatnonzero(embedded.ok & known & (weights > 0))
+        if len(np.unique(shares[rows].argmax(axis=1))) < 2:
+            raise InputError(
+                f"{len(rows)} of {len(opened)} rows have an image and a label, and they show "
+                "fewer than two classes; give labelled images of at least two"
+            )
+        return Labelled(
+            self.encoder,
+            scheme,
+            embedded.embeddings[rows],
+            shares[rows],
+            weights[rows],
+            pixels=Pixels(opened, rows),
+            unlabelled=embedded.embeddings[embedded.ok & ~known] if transductive else None,
+            views=self._views(scheme),
+            random_state=self.random_state,
+            progress=progress,
+        )
+
+    def _forget(self) -> None:
+        """Drop what an earlier fit learnt."""
+        for name in _LEARNT:
+            if hasattr(self, name):
+                delattr(self, name)
+
+    def pretrain(
+        self,
+        images: Any,
+        votes_or_captions: VoteTable | Sequence[str],
+        *,
+        recipe: str | PretrainSettings = "gmc",
+        epochs: int | None = None,
+        exclude: Any = None,
+        folder: str | os.PathLike | None = None,
+        resume: bool = True,
+        save_every: int = 500,
+        tensorboard: bool = False,
+        progress: bool = True,
+        validation: Any = None,
+        **source: Any,
+    ) -> GalaxyMorphologyClassifier:
+        """Train both towers on images and language.
+
+        Parameters
+        ----------
+        images, **source
+            As for `zero_shot`. Rows without an image are left out.
+        votes_or_captions : `~gmc_astro.morphology.VoteTable` or sequence of str
+            Volunteers' votes, from which captions are written anew each epoch, or one
+            caption a row.
+        recipe : {"gmc", "reference"} or `~gmc_astro.learning.PretrainSettings`, optional
+            Settings of the training.
+        epochs : int, optional
+            Passes over the images. Default is the recipe's.
+        exclude : SkyCoord, Table, images or ImageSource, optional
+            Galaxies that a test will show; see `~gmc_astro.learning.find_leaks`.
+        folder, resume, save_every, tensorboard, progress, validation
+            As for `~gmc_astro.learning.pretrain`.
+
+        Returns
+        -------
+        self : `GalaxyMorphologyClassifier`
+            The pretrained classifier; a head that was fitted before is dropped.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If the recipe is unknown or images and captions differ in number.
+        """
+        settings = PretrainSettings.named(recipe, epochs=epochs, seed=self.random_state)
+        opened = open_images(images, **source)
+        self._forget()
+        result = pretrain(
+            self.encoder,
+            opened,
+            as_captions(votes_or_captions, len(opened)),
+            settings=settings,
+            exclude=exclude,
+            folder=folder,
+            resume=resume,
+            save_every=save_every,
+            tensorboard=tensorboard,
+            progress=progress,
+            validation=validation,
+        )
+        self.training_log_, self.excluded_ = result.log, result.excluded
+        if opened.recipe is not None:
+            self.encoder.contract = replace(self.encoder.contract, recipe=opened.recipe.name)
+        self._loaded = result.as_checkpoint(self.encoder)
+        self._cache = (None, None)  # the network is the same, its weights are not
+        return self
+
+
+def _some_embeddings(encoder: Encoder, labelled: Labelled) -> np.ndarray:
+    """Embeddings of labelled images by a tuned encoder."""
+    rows = labelled.pixels.rows[:: max(len(labelled) // _FOR_NOVELTY, 1)]
+    images = labelled_images(labelled.pixels.source, rows, encoder.contract.size)
+    return encoder.encode_images(images, views=labelled.views)
+
+
+def _weights(sample_weight: ArrayLike | None, n: int) -> np.ndarray:
+    """Weights of n rows."""
+    weights = np.ones(n) if sample_weight is None else np.asarray(sample_weight, float)
+    if weights.shape != (n,) or not np.isfinite(weights).all() or (weights < 0).any():
+        raise InputError(
+            f"sample_weight of shape {weights.shape} for {n} images; "
+            "give a number of 0 or more a row"
+        )
+    return weights

@@ -1,0 +1,337 @@
+"""Methods of the benchmark: rows of its tables, each a small function behind a name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gmc_astro.classifier import GalaxyMorphologyClassifier
+from gmc_astro.evaluation.supervised import predict_tower, train_tower
+from gmc_astro.exceptions import InputError
+from gmc_astro.learning import FIT_METHODS, LabelTraining
+from gmc_astro.models import random_tower, timm_tower, tower_contract
+from gmc_astro.morphology import ClassScheme
+from gmc_astro.sources import ArraySource
+
+__all__ = ["METHODS", "Method", "ModelOptions", "Row", "Task", "find_row"]
+
+HUB = "hub"
+ZOOBOT = "hf-hub:mwalmsley/zoobot-encoder-{}"
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The model that is benchmarked.
+
+    Parameters
+    ----------
+    model : str, optional
+        As for `~gmc_astro.classifier.GalaxyMorphologyClassifier`.
+    weights : str or None, optional
+        For an architecture: its weights.
+    device : str, optional
+        Where everything is computed.
+    views : {1, 2, 4, 8}, optional
+        Orientations to average over, for every method.
+    """
+
+    model: str = "compact"
+    weights: str | None = None
+    device: str = "auto"
+    views: int = 8
+
+    def classifier(self, scheme: ClassScheme, seed: int) -> GalaxyMorphologyClassifier:
+        """Make a new classifier for some classes.
+
+        Parameters
+        ----------
+        scheme : `~gmc_astro.morphology.ClassScheme`
+            The classes.
+        seed : int
+            Its ``random_state``.
+
+        Returns
+        -------
+        classifier : `~gmc_astro.classifier.GalaxyMorphologyClassifier`
+            Not fitted.
+        """
+        return GalaxyMorphologyClassifier(
+            self.model,
+            weights=self.weights,
+            classes=scheme,
+            device=self.device,
+            views=self.views,
+            random_state=seed,
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a method is given: labelled images, images to classify, and nothing of their labels.
+
+    Parameters
+    ----------
+    train : `~gmc_astro.sources.ArraySource`
+        Labelled images.
+    labels : `~numpy.ndarray` of str
+        Their classes.
+    test : `~gmc_astro.sources.ArraySource`
+        Images to classify.
+    scheme : `~gmc_astro.morphology.ClassScheme`
+        The classes.
+    seed : int
+        Seed of everything random.
+    model : `ModelOptions`
+        The model that is benchmarked.
+    supervised : `LabelTraining`
+        How supervised methods train.
+    progress : bool, optional
+        Show progress bars of long trainings.
+    """
+
+    train: ArraySource
+    labels: np.ndarray
+    test: ArraySource
+    scheme: ClassScheme
+    seed: int
+    model: ModelOptions
+    supervised: LabelTraining
+    progress: bool = False
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method, as data.
+
+    Parameters
+    ----------
+    about : str
+        What it is, in a line.
+    run : callable
+        Maps a `Task`, a name and weights to class probabilities of the test images.
+    name, weights : str, optional
+        Defaults of what may be written behind the method's own name.
+    needs_name : bool, optional
+        Whether a name must be written.
+    labels : bool, optional
+        Whether it learns from labels.
+    trains : bool, optional
+        Whether it trains as `LabelTraining` say.
+    fit : str or None, optional
+        Method of `~gmc_astro.classifier.GalaxyMorphologyClassifier.fit` that it needs.
+    """
+
+    about: str
+    run: Callable[[Task, str, str], np.ndarray]
+    name: str = ""
+    weights: str = ""
+    needs_name: bool = False
+    labels: bool = True
+    trains: bool = False
+    fit: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the tables: a method, and with which network.
+
+    Parameters
+    ----------
+    text : str
+        As it was written: ``"probe"``, ``"timm:resnet18@random"``.
+    method : `Method`
+        The method.
+    name, weights : str
+        Network and weights, where the method takes them.
+    """
+
+    text: str
+    method: Method = field(compare=False)
+    name: str
+    weights: str
+
+    def run(self, task: Task) -> np.ndarray:
+        """Class probabilities of the test images, shape (n, K)."""
+        return self.method.run(task, self.name, self.weights)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the row is, as plain values; a file of weights by its hash."""
+        path = Path(self.weights)
+        digest = ""
+        if self.weights and path.is_file():
+            with path.open("rb") as handle:
+                digest = hashlib.file_digest(handle, "sha256").hexdigest()
+        weights = path.name if digest else self.weights
+        return {"row": self.text.split("@")[0], "name": self.name, "weights": weights + digest}
+
+
+def find_row(text: str) -> Row:
+    """Read a row as it is written: ``method``, ``method:name`` or ``method:name@weights``.
+
+    Parameters
+    ----------
+    text : str
+        One of `METHODS`, for some with a network's name and weights behind it.
+
+    Returns
+    -------
+    row : `Row`
+        The row.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If there is no such method, it needs a name or takes none, or this version's
+        classifier has no such fit.
+
+    Examples
+    --------
+    >>> from gmc_astro.evaluation import find_row
+    >>> row = find_row("timm:resnet18@random")
+    >>> row.name, row.weights
+    ('resnet18', 'random')
+    """
+    head, _, weights = text.partition("@")
+    key, _, name = head.partition(":")
+    if key not in METHODS:
+        raise InputError(f"method {text!r} is not one of {', '.join(METHODS)}")
+    method = METHODS[key]
+    if (name or weights) and not (method.name or method.needs_name):
+        raise InputError(f"method {text!r}: {key} takes no name of a network; write {key!r}")
+    if method.needs_name and not name:
+        raise InputError(f"method {text!r} needs the name of a network: {key}:NAME")
+    if method.fit is not None and method.fit not in FIT_METHODS:
+        raise InputError(
+            f"method {text!r}: this version's fit has no method {method.fit!r}, only "
+            f"{', '.join(FIT_METHODS)}"
+        )
+    return Row(text, method, name or method.name, weights or method.weights)
+
+
+def _zero_shot(task: Task, name: str, weights: str) -> np.ndarray:
+    classifier = task.model.classifier(task.scheme, task.seed)
+    return np.asarray(classifier.zero_shot(task.test, task.scheme)["probabilities"])
+
+
+def _fit(method: str) -> Callable[[Task, str, str], np.ndarray]:
+    """A method of the classifier itself."""
+
+    def run(task: Task, name: str, weights: str) -> np.ndarray:
+        classifier = task.model.classifier(task.scheme, task.seed)
+        classifier.fit(task.train, task.labels, method=method)
+        return classifier.predict_proba(task.test)
+
+    return run
+
+
+def _clip(task: Task, name: str, weights: str) -> np.ndarray:
+    """A probe on a model that never saw galaxies' captions."""
+    model = ModelOptions(name, weights, task.model.device, task.model.views)
+    classifier = model.classifier(task.scheme, task.seed)
+    classifier.fit(task.train, task.labels, method="probe")
+    return classifier.predict_proba(task.test)
+
+
+def _scratch(task: Task, name: str, weights: str) -> np.ndarray:
+    """The model's own image tower from random weights."""
+    encoder = task.model.classifier(task.scheme, task.seed).encoder
+    with _seeded(task.seed):
+        network = random_tower(encoder, classes=len(task.scheme.names))
+    return _train_and_predict(task, network, encoder.contract, pretrained=False)
+
+
+def _timm(task: Task, name: str, weights: str) -> np.ndarray:
+    """Any network of timm, at the size of the model's images."""
+    size = task.model.classifier(task.scheme, task.seed).encoder.contract.size
+    with _seeded(task.seed):
+        network = timm_tower(name, classes=len(task.scheme.names), weights=weights, size=size)
+    contract = tower_contract(network, size)
+    return _train_and_predict(task, network, contract, pretrained=weights != "random")
+
+
+def _zoobot(task: Task, name: str, weights: str) -> np.ndarray:
+    """An encoder of Zoobot: of the hub, or in a file or folder."""
+    if weights == HUB:
+        return _timm(task, ZOOBOT.format(name), "imagenet")
+    return _timm(task, name, weights)
+
+
+def _train_and_predict(
+    task: Task, network: torch.nn.Module, contract: Any, *, pretrained: bool
+) -> np.ndarray:
+    names, turns = list(task.scheme.names), task.scheme.mentions_handedness
+    targets = np.array([names.index(label) for label in task.labels.tolist()])
+    device = task.model.device
+    network = train_tower(
+        network,
+        task.train.read().images,
+        targets,
+        contract,
+        settings=task.supervised,
+        pretrained=pretrained,
+        mirror=not turns,
+        device=device,
+        seed=task.seed,
+        progress=task.progress,
+    )
+    views = min(task.model.views, 4) if turns else task.model.views
+    return predict_tower(network, task.test.read().images, contract, views=views, device=device)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Random weights follow from the seed, and nothing outside changes."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        yield
+
+
+#: Methods by name. A new row of the benchmark is a new entry here.
+METHODS: Mapping[str, Method] = {
+    "zero-shot": Method(
+        "the model in the words of the classes, without any label", _zero_shot, labels=False
+    ),
+    "probe": Method("a logistic head on the model's embeddings", _fit("probe"), fit="probe"),
+    "finetune": Method("the model fine-tuned on the labels", _fit("finetune"), fit="finetune"),
+    "reference": Method(
+        "the model fine-tuned as CLIP-GMC's public code does", _fit("reference"), fit="reference"
+    ),
+    "scratch": Method(
+        "the model's image tower, supervised from random weights", _scratch, trains=True
+    ),
+    "convnext": Method(
+        "a supervised ConvNeXt (convnext:NAME@WEIGHTS for another)",
+        _timm,
+        name="convnext_base",
+        weights="imagenet",
+        trains=True,
+    ),
+    "timm": Method(
+        "timm:NAME@WEIGHTS, any network of timm; WEIGHTS is imagenet, random, or a file",
+        _timm,
+        weights="imagenet",
+        needs_name=True,
+        trains=True,
+    ),
+    "zoobot": Method(
+        "zoobot:NAME@WEIGHTS, an encoder of Zoobot from the hub, or from a file or folder",
+        _zoobot,
+        weights=HUB,
+        needs_name=True,
+        trains=True,
+    ),
+    "clip": Method(
+        "a probe on plain CLIP (clip:ARCHITECTURE@WEIGHTS), which never learnt of galaxies",
+        _clip,
+        name="ViT-B-16",
+        weights="openai",
+        fit="probe",
+    ),
+}

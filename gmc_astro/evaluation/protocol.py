@@ -1,0 +1,297 @@
+"""The paper's protocol: every method on the same splits, cell by cell, restartable."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from gmc_astro.evaluation.cells import Cell
+from gmc_astro.evaluation.datasets import Dataset
+from gmc_astro.evaluation.methods import ModelOptions, Row, Task, find_row
+from gmc_astro.evaluation.metrics import classification_metrics
+from gmc_astro.evaluation.splits import Split, frozen_splits
+from gmc_astro.exceptions import InputError
+from gmc_astro.learning import (
+    SAME_GALAXY,
+    LabelTraining,
+    hash_images,
+    hash_source,
+    nearest_bits,
+    package_versions,
+)
+from gmc_astro.models import Encoder
+from gmc_astro.models.device import device_name
+from gmc_astro.sources import open_images
+
+__all__ = ["FRACTIONS", "Benchmark", "check_leakage", "run_benchmark"]
+
+FRACTIONS = (0.01, 0.05, 0.1, 0.5, 1.0)
+TEST_SHARE = 0.2
+_AT_ONCE = 1024  # hashes that are compared with all others at a time
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A finished benchmark.
+
+    Parameters
+    ----------
+    dataset : `Dataset`
+        What it was run on.
+    splits : tuple of `Split`
+        One a seed.
+    rows : tuple of str
+        Methods, as they were written.
+    fractions : tuple of float
+        Shares of the training part that had labels.
+    cells : mapping of (str, float, int) to `Cell`
+        By method, fraction and seed; a method without labels has the same cell for every
+        fraction.
+    model : mapping
+        What the model is.
+    leakage : mapping or None
+        What `check_leakage` found.
+    """
+
+    dataset: Dataset
+    splits: tuple[Split, ...]
+    rows: tuple[str, ...]
+    fractions: tuple[float, ...]
+    cells: dict[tuple[str, float, int], Cell]
+    model: dict[str, Any]
+    leakage: dict[str, Any] | None = None
+
+    def over_seeds(self, row: str, fraction: float) -> list[Cell]:
+        """Cells of a method at a fraction, one a seed."""
+        return [self.cells[row, fraction, split.seed] for split in self.splits]
+
+    def targets(self, cell: Cell) -> np.ndarray:
+        """True classes of a cell's test images, shape (n,)."""
+        return self.dataset.targets[self.dataset.rows(cell.ids.tolist())]
+
+
+def run_benchmark(
+    dataset: Dataset,
+    output: str | os.PathLike,
+    *,
+    methods: Sequence[str],
+    fractions: Sequence[float] = FRACTIONS,
+    seeds: Sequence[int] = range(5),
+    model: ModelOptions | None = None,
+    supervised: LabelTraining | None = None,
+    training_images: Any = None,
+    restart: bool = False,
+    progress: bool = False,
+) -> Benchmark:
+    """Run every method on every split with every fraction of the labels.
+
+    Finished cells are kept in ``output/cells``, the splits in ``output/splits.json``; a run
+    that was stopped goes on where it was, also with more methods, fractions or seeds.
+
+    Parameters
+    ----------
+    dataset : `Dataset`
+        Labelled images.
+    output : path-like
+        Folder of the results.
+    methods : sequence of str
+        Rows of the tables; see `find_row`.
+    fractions : sequence of float, optional
+        Shares of the training part that have labels.
+    seeds : sequence of int, optional
+        Splits.
+    model : `ModelOptions`, optional
+        The model that is benchmarked.
+    supervised : `LabelTraining`, optional
+        How supervised methods train.
+    training_images : optional
+        Images that the model was trained on, whatever `~gmc_astro.sources.open_images` takes,
+        to be compared with the test images.
+    restart : bool, optional
+        Compute cells again that are there.
+    progress : bool, optional
+        Show progress bars.
+
+    Returns
+    -------
+    benchmark : `Benchmark`
+        Where every cell is; `write_report` makes tables and figures of it.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If a method or fraction is unknown, the folder holds another catalogue's splits or
+        cells of other settings, or a method gives no probabilities for an image.
+    """
+    rows = [find_row(text) for text in dict.fromkeys(methods)]
+    fractions = tuple(sorted(set(map(float, fractions))))
+    seeds = tuple(dict.fromkeys(map(int, seeds)))
+    if not rows or not fractions or not seeds:
+        raise InputError("give at least one method, one fraction and one seed")
+    model, supervised = model or ModelOptions(), supervised or LabelTraining()
+    catalogue = (dataset.ids, dataset.targets, dataset.scheme.names)
+    splits = frozen_splits(
+        Path(output) / "splits.json",
+        *catalogue,
+        seeds=seeds,
+        test_share=TEST_SHARE,
+        test_ids=dataset.test_ids,
+    )
+    for fraction in fractions:
+        splits[0].labelled(fraction)  # refuses a wrong one before any work is done
+    encoder = model.classifier(dataset.scheme, 0).encoder
+    about = {"name": encoder.name, "weights_sha256": _weights_hash(encoder)}
+    common = {"data": dataset.fingerprint(), "classes": dataset.scheme.to_dict()}
+    common |= {"model": about, "views": model.views}
+    runner = _Runner(dataset, Path(output) / "cells", model, supervised, common, progress)
+    cells = runner.run(rows, fractions, splits, restart=restart)
+    leakage = None if training_images is None else check_leakage(dataset, training_images)
+    return Benchmark(
+        dataset,
+        tuple(splits),
+        tuple(row.text for row in rows),
+        fractions,
+        cells,
+        about | {"size": encoder.contract.size, "machine": _machine(encoder)},
+        leakage,
+    )
+
+
+@dataclass(frozen=True)
+class _Runner:
+    """What all cells of a run share."""
+
+    dataset: Dataset
+    folder: Path
+    model: ModelOptions
+    supervised: LabelTraining
+    common: dict[str, Any]
+    progress: bool
+
+    def run(
+        self,
+        rows: Sequence[Row],
+        fractions: Sequence[float],
+        splits: Sequence[Split],
+        *,
+        restart: bool,
+    ) -> dict[tuple[str, float, int], Cell]:
+        """All cells; those that are finished are not computed again."""
+        cells, waiting = {}, []
+        for split in splits:
+            for fraction in fractions:
+                for row in rows:
+                    share = fraction if row.method.labels else 0.0
+                    cell = Cell(self.folder, row.text, share, split.seed)
+                    known = cells.setdefault((row.text, share, split.seed), cell)
+                    cells[row.text, fraction, split.seed] = known
+                    if known is cell:
+                        waiting.append((cell, row, split, self._settings(row, share, split)))
+        waiting = [job for job in waiting if restart or not job[0].finished(job[3])]
+        with tqdm(total=len(waiting), desc="cells", unit="cell", disable=not self.progress) as bar:
+            for cell, row, split, settings in waiting:
+                bar.set_postfix_str(f"{row.text}, {cell.fraction:g}, seed {split.seed}")
+                self._compute(cell, row, split, settings)
+                bar.update()
+        return cells
+
+    def _settings(self, row: Row, fraction: float, split: Split) -> dict[str, Any]:
+        """Everything that a cell's result depends on."""
+        settings = self.common | {"method": row.to_dict(), "seed": split.seed}
+        settings["train_ids"] = _ids_hash(split.labelled(fraction)) if fraction else None
+        settings["test_ids"] = _ids_hash(split.test)
+        if row.method.trains:
+            settings["supervised"] = self.supervised.to_dict()
+        return settings
+
+    def _compute(self, cell: Cell, row: Row, split: Split, settings: dict[str, Any]) -> None:
+        dataset, start = self.dataset, time.perf_counter()
+        chosen = split.labelled(cell.fraction) if cell.fraction else ()
+        train, labels = dataset.part(dataset.rows(chosen))
+        rows = dataset.rows(split.test)
+        test, _ = dataset.part(rows)
+        probabilities = row.run(
+            Task(
+                train,
+                labels,
+                test,
+                dataset.scheme,
+                split.seed,
+                self.model,
+                self.supervised,
+                self.progress,
+            )
+        ).astype(np.float32)
+        names = dataset.scheme.names
+        results = {
+            "labels": len(labels),
+            "metrics": classification_metrics(probabilities, dataset.targets[rows], names),
+            "seconds": round(time.perf_counter() - start, 2),
+            "versions": package_versions(),
+        }
+        cell.write(settings, dataset.ids[rows], probabilities, results)
+
+
+def check_leakage(dataset: Dataset, training_images: Any) -> dict[str, Any]:
+    """Compare all images of a data set with those that a model was trained on.
+
+    Parameters
+    ----------
+    dataset : `Dataset`
+        What the model is tested on.
+    training_images : path, array, ImageSource or sequence of such
+        What it was trained on; whatever `~gmc_astro.sources.open_images` takes.
+
+    Returns
+    -------
+    leakage : dict
+        ``training_images``, how many could be read; ``smallest_bits``, in how many of 256 bits
+        of a perceptual hash the nearest pair differs; and ``alike``, ids of the images within
+        ``same_galaxy_bits`` of a training image.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If no training image can be read.
+    """
+    known, ok = hash_source(open_images(training_images))
+    if not ok.any():
+        raise InputError("no training image can be read; see the paths in training_images")
+    bits = np.concatenate(
+        [
+            nearest_bits(hash_images(dataset.images[start : start + _AT_ONCE]), known[ok])
+            for start in range(0, len(dataset), _AT_ONCE)
+        ]
+    )
+    return {
+        "training_images": int(ok.sum()),
+        "smallest_bits": int(bits.min()),
+        "same_galaxy_bits": SAME_GALAXY,
+        "alike": dataset.ids[bits <= SAME_GALAXY].tolist(),
+    }
+
+
+def _ids_hash(ids: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
+
+
+def _weights_hash(encoder: Encoder) -> str:
+    """SHA-256 of all weights, whatever file they came from."""
+    digest = hashlib.sha256()
+    for name, value in sorted(encoder.network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(value.cpu().float().numpy()).tobytes())
+    return digest.hexdigest()
+
+
+def _machine(encoder: Encoder) -> dict[str, str]:
+    name = device_name(encoder.device)
+    return {"device": f"{encoder.device.type} ({name})", "precision": encoder.precision}

@@ -1,0 +1,252 @@
+"""The report of a benchmark: JSON, reStructuredText tables, and figures."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gmc_astro import plots
+from gmc_astro.evaluation.cells import Cell
+from gmc_astro.evaluation.files import write_text, write_whole
+from gmc_astro.evaluation.metrics import (
+    bootstrap_interval,
+    macro_f1,
+    mcnemar_test,
+    paired_test,
+)
+from gmc_astro.evaluation.protocol import TEST_SHARE, Benchmark
+from gmc_astro.evaluation.tables import render_report
+from gmc_astro.learning import package_versions
+
+__all__ = ["summarise", "write_report"]
+
+SCORES = ("accuracy", "macro_f1", "balanced_accuracy", "ece", "brier", "nll")
+_RESAMPLES = 1000
+
+
+def write_report(
+    benchmark: Benchmark,
+    output: str | os.PathLike,
+    *,
+    figure_prefix: str = "",
+    title: str = "",
+    figures: bool = True,
+) -> Path:
+    """Write ``report.json``, ``report.rst`` and the figures of a benchmark.
+
+    Parameters
+    ----------
+    benchmark : `Benchmark`
+        What `run_benchmark` returned.
+    output : path-like
+        Folder to write to.
+    figure_prefix : str, optional
+        Put before the figures' names in ``report.rst``: the way from a page that includes the
+        report to this folder, such as ``"../benchmarks/results/five_class/"``.
+    title : str, optional
+        What the data are called in the figures.
+    figures : bool, optional
+        Whether to draw figures, which needs matplotlib.
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+        ``report.rst``. It has no titles of sections, so that any page can include it.
+    """
+    output, title = Path(output), title or benchmark.dataset.name
+    report = summarise(benchmark)
+    if figures:
+        for name, figure in _figures(benchmark, title).items():
+            write_whole(output / name, lambda handle, fig=figure: fig.savefig(handle, dpi=110))
+    write_text(output / "report.json", json.dumps(report, indent=1) + "\n")
+    write_text(output / "report.rst", render_report(report, figure_prefix, figures=figures))
+    return output / "report.rst"
+
+
+def summarise(benchmark: Benchmark) -> dict[str, Any]:
+    """Collect everything that a benchmark says, as plain values.
+
+    Parameters
+    ----------
+    benchmark : `Benchmark`
+        What `run_benchmark` returned.
+
+    Returns
+    -------
+    report : dict
+        ``data``, ``protocol``, ``model``, ``software``, ``results`` (for each method and
+        fraction the scores' mean, standard deviation over seeds and interval, and each
+        cell), and ``paired`` (for each fraction and two methods, tests of their difference).
+    """
+    dataset = benchmark.dataset
+    rows = np.bincount(dataset.targets, minlength=len(dataset.scheme.names)).tolist()
+    return {
+        "data": {
+            "name": dataset.name,
+            "images": len(dataset),
+            "side": int(dataset.images.shape[1]),
+            "classes": dict(zip(dataset.scheme.names, rows, strict=True)),
+            **dataset.about,
+            **dataset.fingerprint(),
+        },
+        "protocol": {
+            "split": "official" if dataset.test_ids is not None else "stratified 80/20",
+            "test_images": len(benchmark.splits[0].test),
+            "seeds": [split.seed for split in benchmark.splits],
+            "fractions": list(benchmark.fractions),
+            "labels": [len(benchmark.splits[0].labelled(f)) for f in benchmark.fractions],
+            "interval": "95 % percentiles of 1000 bootstrap draws of galaxies, mean over seeds",
+        },
+        "model": benchmark.model,
+        "software": {"commit": _commit(), **package_versions()},
+        "leakage": benchmark.leakage,
+        "results": [
+            _summary(benchmark, row, fraction)
+            for row in benchmark.rows
+            for fraction in benchmark.fractions
+        ],
+        "paired": [
+            _pair(benchmark, a, b, fraction)
+            for a, b in itertools.combinations(benchmark.rows, 2)
+            for fraction in benchmark.fractions
+        ],
+    }
+
+
+def _summary(benchmark: Benchmark, row: str, fraction: float) -> dict[str, Any]:
+    """A method at a fraction: scores over seeds, and F1 of each class."""
+    cells = benchmark.over_seeds(row, fraction)
+    found = [cell.results["metrics"] for cell in cells]
+    scores = {name: _spread([metrics[name] for metrics in found]) for name in SCORES}
+    intervals = _intervals(benchmark, cells)
+    for name, interval in intervals.items():
+        scores[name]["interval_95"] = interval
+    return {
+        "method": row,
+        "fraction": fraction,
+        "needs_labels": cells[0].fraction > 0,
+        "scores": scores,
+        "class_f1": {
+            name: _spread([m["classes"][name]["f1"] for m in found])
+            for name in benchmark.dataset.scheme.names
+        },
+        "confusion": np.sum([m["confusion"] for m in found], axis=0).tolist(),
+        "cells": [
+            {key: cell.results[key] for key in ("seed", "labels", "metrics", "seconds")}
+            for cell in cells
+        ],
+    }
+
+
+def _spread(values: Sequence[float | None]) -> dict[str, Any]:
+    """Mean and standard deviation over seeds of the values that there are."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return {"mean": None, "std": None}
+    std = float(np.std(known, ddof=1)) if len(known) > 1 else None
+    return {"mean": float(np.mean(known)), "std": std}
+
+
+def _intervals(benchmark: Benchmark, cells: Sequence[Cell]) -> dict[str, list[float]]:
+    """Bootstrap intervals of the mean over seeds.
+
+    Galaxies are drawn, not rows: one that several seeds test is drawn with all of them, as it
+    is the same galaxy each time.
+    """
+    seeds = []
+    for cell in cells:
+        rows = benchmark.dataset.rows(cell.ids.tolist())
+        targets = benchmark.dataset.targets[rows]
+        seeds.append((rows, targets, cell.probabilities.argmax(axis=1)))
+    galaxies = np.unique(np.concatenate([rows for rows, _, _ in seeds]))
+    seeds = [(np.searchsorted(galaxies, rows), t, f) for rows, t, f in seeds]
+
+    def accuracy(drawn: np.ndarray) -> float:
+        times = np.bincount(drawn, minlength=len(galaxies))
+        return float(np.mean([np.average(t == f, weights=times[rows]) for rows, t, f in seeds]))
+
+    def mean_f1(drawn: np.ndarray) -> float:
+        times = np.bincount(drawn, minlength=len(galaxies))
+        return float(np.mean([macro_f1(t, f, times[rows]) for rows, t, f in seeds]))
+
+    options = {"n": len(galaxies), "resamples": _RESAMPLES}
+    return {
+        "accuracy": list(bootstrap_interval(accuracy, **options)),
+        "macro_f1": list(bootstrap_interval(mean_f1, **options)),
+    }
+
+
+def _pair(benchmark: Benchmark, a: str, b: str, fraction: float) -> dict[str, Any]:
+    """Two methods at a fraction: their scores split by split, and their hits galaxy by galaxy."""
+    cells = {row: benchmark.over_seeds(row, fraction) for row in (a, b)}
+    share = TEST_SHARE
+    if benchmark.dataset.test_ids is not None:
+        share = len(benchmark.splits[0].test) / len(benchmark.dataset)
+    tests = {
+        f"{name}_t": paired_test(
+            *([cell.results["metrics"][name] for cell in cells[row]] for row in (a, b)),
+            test_share=share,
+        )
+        for name in ("macro_f1", "accuracy")
+    }
+    right = [_hits(benchmark, cells[row]) for row in (a, b)]
+    return {"methods": [a, b], "fraction": fraction, **tests, "mcnemar": mcnemar_test(*right)}
+
+
+def _hits(benchmark: Benchmark, cells: Sequence[Cell]) -> np.ndarray:
+    """Whether a method is right, each galaxy once: in the first seed that tests it."""
+    known: dict[str, bool] = {}
+    for cell in cells:
+        right = cell.probabilities.argmax(axis=1) == benchmark.targets(cell)
+        for name, hit in zip(cell.ids.tolist(), right.tolist(), strict=True):
+            known.setdefault(name, hit)
+    return np.array([known[name] for name in sorted(known)])
+
+
+def _figures(benchmark: Benchmark, title: str) -> dict[str, Any]:
+    """Learning curves, and confusion and reliability at the largest fraction."""
+    quantities = {"macro-F1": "macro_f1", "accuracy": "accuracy"}
+    curves = {
+        words: {row: _curve(benchmark, row, name) for row in benchmark.rows}
+        for words, name in quantities.items()
+    }
+    most = benchmark.fractions[-1]
+    last = {row: benchmark.over_seeds(row, most) for row in benchmark.rows}
+    targets = np.concatenate([benchmark.targets(cell) for cell in last[benchmark.rows[0]]])
+    found = {r: np.concatenate([c.probabilities for c in cells]) for r, cells in last.items()}
+    names = benchmark.dataset.scheme.names
+    seeds = f"{len(benchmark.splits)} seed{'s' if len(benchmark.splits) > 1 else ''}"
+    where = f"{title}, {100 * most:g} % of the labels, {seeds} together"
+    best = {row: probabilities.argmax(axis=1) for row, probabilities in found.items()}
+    return {
+        "learning_curve.png": plots.learning_curve(curves, title=title),
+        "confusion.png": plots.confusion(targets, best, names, title=where),
+        "reliability.png": plots.reliability(found, targets, title=where),
+    }
+
+
+def _curve(benchmark: Benchmark, row: str, name: str) -> dict[float, list[float]]:
+    curve = {}
+    for fraction in benchmark.fractions:
+        cells = benchmark.over_seeds(row, fraction)
+        curve[cells[0].fraction] = [cell.results["metrics"][name] for cell in cells]
+    return curve
+
+
+def _commit() -> str | None:
+    """Commit of the package where it runs from a checkout."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip() or None

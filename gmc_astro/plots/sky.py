@@ -1,0 +1,175 @@
+"""Pictures of the sky: a field with its galaxies outlined by class, and sheets of examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gmc_astro.exceptions import InputError
+from gmc_astro.plots.canvas import class_colours, new_figure, readable
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+    from matplotlib.figure import Figure
+
+__all__ = ["field", "gallery"]
+
+_OUTLINE = 3.0  # half axes of outlines, in standard deviations of the light
+
+
+def field(image: np.ndarray, table: QTable, *, title: str = "") -> Figure:
+    """Draw a picture of the sky with its galaxies outlined and coloured by class.
+
+    Parameters
+    ----------
+    image : `~numpy.ndarray`, shape (H, W, 3), dtype uint8
+        The picture.
+    table : `~astropy.table.QTable`
+        Predictions, with the columns ``x``, ``y``, ``semimajor``, ``semiminor`` and
+        ``orientation`` of `~gmc_astro.imaging.find_galaxies`.
+    title : str, optional
+        Title of the picture.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+        Save it with ``figure.savefig``.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If a column is missing.
+    """
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Ellipse
+
+    needed = {"x", "y", "semimajor", "semiminor", "orientation", "label"}
+    if missing := sorted(needed - set(table.colnames)):
+        raise InputError(f"the table has no column {', '.join(missing)}")
+    names = table.meta["class_names"]
+    colours = class_colours(names)
+    height, width = image.shape[:2]
+    figure = new_figure(12, 12 * height / width + 1.1, background="black")
+    axes = figure.add_subplot()
+    axes.imshow(image, interpolation="nearest")
+    axes.set_axis_off()
+    for row in table:
+        if np.ma.is_masked(row["label"]):
+            continue
+        colour = colours[str(row["label"])]
+        half_axes = [max(_OUTLINE * row[name], 6) for name in ("semimajor", "semiminor")]
+        axes.add_patch(
+            Ellipse(
+                (row["x"], row["y"]),
+                2 * half_axes[0],
+                2 * half_axes[1],
+                angle=row["orientation"],
+                fill=False,
+                edgecolor=colour,
+                linewidth=1.3,
+            )
+        )
+    counts = {name: int(np.sum(table["label"] == name)) for name in names}
+    handles = [
+        Line2D([], [], color=colours[n], lw=3, label=f"{readable(n)} ({counts[n]})") for n in names
+    ]
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=min(len(names), 3),
+        labelcolor="white",
+        frameon=False,
+        fontsize=13,
+    )
+    axes.set_title(title, color="white", fontsize=16)
+    return figure
+
+
+def gallery(
+    images: np.ndarray,
+    labels: Sequence[str] | None = None,
+    probabilities: Sequence[float] | None = None,
+    *,
+    rows: Mapping[str, Sequence[int]] | None = None,
+    columns: int = 6,
+    title: str = "",
+) -> Figure:
+    """Draw a sheet of images with their labels and probabilities.
+
+    Parameters
+    ----------
+    images : `~numpy.ndarray`, shape (N, H, W, 3), dtype uint8
+        Images.
+    labels : sequence of str, shape (N,), optional
+        Written above each image; a colour for each.
+    probabilities : sequence of float, shape (N,), optional
+        Written into each image; nothing for NaN.
+    rows : mapping of str to sequence of int, optional
+        Images to show, a line for each entry. Default is all images, one after the other.
+    columns : int, optional
+        Images a line.
+    title : str, optional
+        Title of the sheet.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+        Save it with ``figure.savefig``.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If there is no image to show, or labels or probabilities differ from images in number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.plots import gallery
+    >>> images = np.zeros((2, 32, 32, 3), dtype=np.uint8)
+    >>> sheet = gallery(images, ["spiral", "smooth"], [0.9, 0.7])
+    """
+    for what, values in (("labels", labels), ("probabilities", probabilities)):
+        if values is not None and len(values) != len(images):
+            raise InputError(f"{len(values)} {what} for {len(images)} images; give one an image")
+    lines = _lines(len(images), rows, columns)
+    names = list(rows) if rows is not None else [] if labels is None else list(labels)
+    colours = class_colours(list(dict.fromkeys(map(str, names))))
+    figure = new_figure(1.7 * columns + 0.6, 2.0 * len(lines) + 0.6, background="black")
+    figure.suptitle(title, color="white", fontsize=16)
+    grid = figure.subplots(len(lines), columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for cells, (name, chosen) in zip(grid, lines, strict=True):
+        if name:
+            cells[0].set_title(readable(name), color=colours[name], loc="left", fontsize=12)
+        for axes, i in zip(cells, chosen, strict=False):
+            axes.imshow(images[i])
+            if labels is not None and not name:
+                label = str(labels[i])
+                axes.set_title(readable(label), color=colours[label], fontsize=9)
+            if probabilities is not None and np.isfinite(probabilities[i]):
+                words = f"{probabilities[i]:.2f}"
+                axes.text(
+                    0.04,
+                    0.05,
+                    words,
+                    color="white",
+                    transform=axes.transAxes,
+                    bbox={"facecolor": "black", "alpha": 0.55, "pad": 1.5, "linewidth": 0},
+                )
+    return figure
+
+
+def _lines(
+    n: int, rows: Mapping[str, Sequence[int]] | None, columns: int
+) -> list[tuple[str, list[int]]]:
+    """Name and images of each line of a sheet."""
+    if rows is None:
+        lines = [("", list(range(i, min(i + columns, n)))) for i in range(0, n, columns)]
+    else:
+        lines = [(name, list(chosen)[:columns]) for name, chosen in rows.items() if len(chosen)]
+    if not lines:
+        raise InputError("there is no image to show: give images, and rows= that name some")
+    return lines

@@ -1,0 +1,209 @@
+"""The protocol from end to end on simulated galaxies with a tiny model."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from docutils.core import publish_doctree
+from docutils.nodes import image, table
+
+from gmc_astro.classifier import METHODS as FIT_METHODS
+from gmc_astro.evaluation import (
+    METHODS,
+    Cell,
+    ModelOptions,
+    check_leakage,
+    find_row,
+    run_benchmark,
+    write_report,
+)
+from gmc_astro.exceptions import InputError
+
+ROWS = ["zero-shot", "probe", "scratch", "timm:test_resnet@random"]
+
+
+@pytest.fixture
+def options(tiny_model, two_steps):
+    return {"methods": ROWS, "fractions": [0.1, 1.0], "seeds": [0, 1], "model": tiny_model} | {
+        "supervised": two_steps
+    }
+
+
+def without_times(path):
+    report = json.loads(path.read_text())
+    for result in report["results"]:
+        for cell in result["cells"]:
+            cell.pop("seconds")
+    return report
+
+
+def test_a_run_that_was_killed_gives_the_same_report(dataset, options, tmp_path, monkeypatch):
+    whole = run_benchmark(dataset, tmp_path / "whole", **options)
+    write_report(whole, tmp_path / "whole")
+
+    real, taken = Cell.write, []
+
+    def write(self, *args):
+        if len(taken) == 5:
+            raise KeyboardInterrupt
+        taken.append(self.name)
+        real(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Cell, "write", write)
+        with pytest.raises(KeyboardInterrupt):
+            run_benchmark(dataset, tmp_path / "killed", **options)
+    cells = tmp_path / "killed" / "cells"
+    before = {p.name: p.stat().st_mtime_ns for p in cells.iterdir()}
+    assert len(before) == 10
+    write_report(run_benchmark(dataset, tmp_path / "killed", **options), tmp_path / "killed")
+    assert all((cells / name).stat().st_mtime_ns == time for name, time in before.items())
+    assert len(list(cells.glob("*.json"))) == 2 + 3 * 2 * 2  # zero-shot once a seed
+    for name in ("report.rst", "splits.json"):
+        texts = [(tmp_path / run / name).read_text() for run in ("whole", "killed")]
+        assert texts[0] == texts[1]
+    reports = [without_times(tmp_path / run / "report.json") for run in ("whole", "killed")]
+    assert reports[0] == reports[1]
+
+
+def test_the_report_says_everything(dataset, options, tmp_path):
+    benchmark = run_benchmark(dataset, tmp_path, training_images=dataset.images[:2], **options)
+    path = write_report(benchmark, tmp_path, figure_prefix="../out/", title="Simulated")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [r["method"] for r in report["results"][::2]] == ROWS
+    assert len(report["paired"]) == 6 * 2
+    probe = next(r for r in report["results"] if r["method"] == "probe" and r["fraction"] == 1.0)
+    cells = [c["metrics"]["macro_f1"] for c in probe["cells"]]
+    assert probe["scores"]["macro_f1"]["mean"] == pytest.approx(np.mean(cells))
+    assert probe["scores"]["macro_f1"]["std"] == pytest.approx(np.std(cells, ddof=1))
+    low, high = probe["scores"]["accuracy"]["interval_95"]
+    assert low <= probe["scores"]["accuracy"]["mean"] <= high
+    assert len(report["leakage"]["alike"]) >= 2
+    assert report["software"]["torch"]
+
+    text = path.read_text()
+    document = publish_doctree(text, settings_overrides={"report_level": 2, "halt_level": 2})
+    images = list(document.findall(image))
+    assert [node["uri"] for node in images] == [
+        f"../out/{name}.png" for name in ("learning_curve", "confusion", "reliability")
+    ]
+    assert all(node["alt"] for node in images)
+    assert all((tmp_path / node["uri"].rsplit("/", 1)[-1]).stat().st_size > 5000 for node in images)
+    titles = [node.astext().split("\n")[0] for node in document.findall(table)]
+    assert len(titles) == 7
+    assert any("as the reference code evaluates" in title for title in titles)
+    assert "zero-shot (no labels)" in text
+
+
+def test_kept_probabilities_give_the_scores(dataset, options, tmp_path):
+    options |= {"methods": ["probe"], "fractions": [1.0], "seeds": [0]}
+    benchmark = run_benchmark(dataset, tmp_path, **options)
+    (cell,) = benchmark.over_seeds("probe", 1.0)
+    assert cell.probabilities.dtype == np.float32
+    accuracy = np.mean(cell.probabilities.argmax(axis=1) == benchmark.targets(cell))
+    assert cell.results["metrics"]["accuracy"] == pytest.approx(accuracy)
+    assert set(cell.ids.tolist()) == set(benchmark.splits[0].test)
+
+
+def test_cells_of_other_settings_are_refused_or_computed_again(dataset, options, tmp_path):
+    options |= {"methods": ["scratch"], "fractions": [1.0], "seeds": [0]}
+    run_benchmark(dataset, tmp_path, **options)
+    other = options | {"supervised": replace(options["supervised"], learning_rate=0.01)}
+    with pytest.raises(InputError, match=r"other settings \(supervised differ\).*--restart"):
+        run_benchmark(dataset, tmp_path, **other)
+    (cell,) = run_benchmark(dataset, tmp_path, restart=True, **other).over_seeds("scratch", 1.0)
+    assert run_benchmark(dataset, tmp_path, **other).cells
+    assert cell.results["settings"]["supervised"]["learning_rate"] == 0.01
+    images = dataset.images.copy()
+    images[0] += 1
+    with pytest.raises(InputError, match=r"other settings \(data differ\)"):
+        run_benchmark(replace(dataset, images=images), tmp_path, **other)
+    cell.path.write_text("{}")
+    with pytest.raises(InputError, match="is no cell"):
+        run_benchmark(dataset, tmp_path, **other)
+
+
+def test_more_methods_and_fractions_go_into_the_same_folder(dataset, options, tmp_path):
+    options |= {"methods": ["probe"], "fractions": [1.0], "seeds": [0]}
+    run_benchmark(dataset, tmp_path, **options)
+    before = (tmp_path / "cells" / "probe_100percent_seed0.json").stat().st_mtime_ns
+    options |= {"methods": ["probe", "zero-shot"], "fractions": [0.5, 1.0], "seeds": [0, 1]}
+    run_benchmark(dataset, tmp_path, **options)
+    assert (tmp_path / "cells" / "probe_100percent_seed0.json").stat().st_mtime_ns == before
+    assert len(list((tmp_path / "cells").glob("*.npz"))) == 4 + 2
+
+
+def test_leakage_is_found(dataset):
+    found = check_leakage(dataset, dataset.images[5:7])
+    assert set(dataset.ids[5:7].tolist()) <= set(found["alike"])
+    assert found["smallest_bits"] == 0
+    noise = np.random.default_rng(0).integers(0, 255, (3, 48, 48, 3), dtype=np.uint8)
+    assert check_leakage(dataset, noise)["alike"] == []
+
+
+@pytest.mark.parametrize("name", [n for n, m in METHODS.items() if m.fit in FIT_METHODS])
+def test_every_fit_is_a_row(name):
+    assert find_row(name).method is METHODS[name]
+
+
+def test_rows_as_they_are_written():
+    row = find_row("convnext:convnext_atto@random")
+    assert (row.name, row.weights) == ("convnext_atto", "random")
+    assert find_row("convnext").name == "convnext_base"
+    assert find_row("zoobot:convnext_nano").weights == "hub"
+    assert find_row("clip").weights == "openai"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("finetuning", "is not one of zero-shot, probe"),
+        ("probe:resnet18", "takes no name of a network"),
+        ("timm", "needs the name of a network"),
+    ],
+)
+def test_wrong_rows(text, message):
+    with pytest.raises(InputError, match=message):
+        find_row(text)
+
+
+def test_a_fit_that_is_not_there_is_a_sentence(monkeypatch):
+    monkeypatch.setattr("gmc_astro.evaluation.methods.FIT_METHODS", ("probe",))
+    with pytest.raises(InputError, match="fit has no method 'finetune', only probe"):
+        find_row("finetune")
+
+
+def test_names_of_cells_differ_where_weights_do(tmp_path):
+    names = {
+        Cell(tmp_path, row, 0.01, 0).name
+        for row in ("timm:resnet18@/a/w.pt", "timm:resnet18@/b/w.pt", "timm:resnet18")
+    }
+    assert len(names) == 3
+    assert "timm-resnet18_1percent_seed0" in names
+
+
+def test_nothing_to_run_is_refused(dataset, tmp_path):
+    with pytest.raises(InputError, match="at least one method"):
+        run_benchmark(dataset, tmp_path, methods=[])
+    with pytest.raises(InputError, match="fraction 3"):
+        run_benchmark(dataset, tmp_path, methods=["probe"], fractions=[3.0])
+
+
+def test_zoobot_and_clip_rows_from_local_files(dataset, options, tmp_path, tiny_folder):
+    """The real paths of both, with random weights where the real ones would be downloaded."""
+    import torch
+
+    from gmc_astro.models import timm_tower
+
+    torch.save(timm_tower("test_resnet", classes=9).state_dict(), tmp_path / "encoder.pt")
+    options |= {"fractions": [1.0], "seeds": [0]}
+    options["methods"] = [f"zoobot:test_resnet@{tmp_path / 'encoder.pt'}"]
+    benchmark = run_benchmark(dataset, tmp_path / "out", **options)
+    (cell,) = benchmark.over_seeds(options["methods"][0], 1.0)
+    assert str(tmp_path) not in json.dumps(cell.results["settings"])
+
+
+def test_a_model_without_weights_is_a_sentence(dataset, tmp_path):
+    with pytest.raises(InputError, match="needs weights="):
+        run_benchmark(dataset, tmp_path, methods=["probe"], model=ModelOptions("ViT-B-16"))

@@ -1,0 +1,133 @@
+"""Pictures: what is drawn is what was given."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from gmc_astro import plots
+from gmc_astro.exceptions import InputError
+
+
+def words(figure):
+    """All text of a figure."""
+    found = [text.get_text() for axes in figure.axes for text in axes.texts]
+    found += [axes.get_title(loc=loc) for axes in figure.axes for loc in ("left", "center")]
+    return found
+
+
+def test_confusion_writes_shares_or_counts():
+    targets, predicted = [0, 0, 0, 0, 1], [0, 0, 0, 1, 1]
+    assert words(plots.confusion(targets, predicted, ["a", "b"]))[:4] == [
+        "0.75",
+        "0.25",
+        "0.00",
+        "1.00",
+    ]
+    counts = plots.confusion(targets, predicted, ["a", "b"], normalise=None)
+    assert words(counts)[:4] == ["3", "1", "0", "1"]
+    assert [t.get_text() for t in counts.axes[0].get_yticklabels()] == ["a", "b"]
+    assert counts.axes[0].get_ylabel() == "true"
+
+
+def test_confusion_has_a_panel_a_method():
+    figure = plots.confusion([0, 1], {"probe": [0, 1], "scratch": [1, 1]}, ["a", "b"])
+    assert [axes.get_title() for axes in figure.axes] == ["probe", "scratch"]
+    with pytest.raises(InputError, match="1 predictions probe for 2 targets"):
+        plots.confusion([0, 1], {"probe": [0]}, ["a", "b"])
+    with pytest.raises(InputError, match="normalise='rows'"):
+        plots.confusion([0, 1], [0, 1], ["a", "b"], normalise="rows")
+
+
+def test_reliability_of_a_calibrated_classifier_lies_on_the_diagonal():
+    rng = np.random.default_rng(0)
+    sure = rng.uniform(0.5, 1, 4000)
+    targets = (rng.uniform(size=4000) > sure).astype(int)
+    figure = plots.reliability(np.stack([sure, 1 - sure], axis=1), targets)
+    line = figure.axes[0].lines[1]
+    assert len(line.get_xdata()) == 5
+    assert np.allclose(line.get_xdata(), line.get_ydata(), atol=0.05)
+    assert words(figure)[0].startswith("ECE 0.0")
+
+
+def test_learning_curve_draws_means_and_spreads():
+    curves = {"probe": {0.01: [0.7, 0.8], 1.0: [0.9, 0.9]}, "zero-shot": {0: [0.6, 0.62]}}
+    figure = plots.learning_curve({"macro-F1": curves, "accuracy": curves})
+    axes = figure.axes[0]
+    assert axes.get_xscale() == "log"
+    assert axes.get_ylabel() == "macro-F1"
+    assert axes.lines[0].get_ydata().tolist() == pytest.approx([0.75, 0.9])
+    assert axes.lines[1].get_ydata() == pytest.approx([0.61, 0.61])
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["1 %", "100 %"]
+    with pytest.raises(InputError, match="no curve"):
+        plots.learning_curve({"macro-F1": {}})
+
+
+def test_curves_of_methods_without_labels_alone():
+    figure = plots.learning_curve({"accuracy": {"zero-shot": {0: [0.6]}}})
+    figure.canvas.draw()
+
+
+def test_embedding_map_keeps_groups_together():
+    rng = np.random.default_rng(0)
+    vectors = np.concatenate([rng.normal(c, 0.05, (30, 8)) for c in (-1, 1)])
+    vectors[0] = np.nan
+    labels = np.repeat(["smooth", "spiral"], 30)
+    figure = plots.embedding_map(vectors, labels)
+    groups = [np.asarray(points.get_offsets()) for points in figure.axes[0].collections]
+    assert [len(points) for points in groups] == [29, 30]
+    from sklearn.metrics import silhouette_score
+
+    names = np.repeat([0, 1], [29, 30])
+    assert silhouette_score(np.concatenate(groups), names) > 0.5
+
+
+def test_embedding_map_refuses():
+    with pytest.raises(InputError, match="'pca' is not one of"):
+        plots.embedding_map(np.eye(5), method="pca")
+    with pytest.raises(InputError, match="needs 4 or more"):
+        plots.embedding_map(np.eye(3))
+    with pytest.raises(InputError, match="2 labels for 5 embeddings"):
+        plots.embedding_map(np.eye(5), ["a", "b"])
+
+
+def test_umap_is_an_extra(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "umap", None)
+    with pytest.raises(InputError, match=r'pip install "gmc_astro\[umap\]"'):
+        plots.embedding_map(np.eye(5), method="umap")
+
+
+def test_gallery_shows_labels_and_probabilities(pictures):
+    figure = plots.gallery(pictures[:3], ["edge_on", "spiral", "spiral"], [0.9, np.nan, 0.5])
+    assert isinstance(figure, Figure)
+    assert {"edge on", "spiral", "0.90", "0.50"} <= set(words(figure))
+    assert "nan" not in words(figure)
+    colours = {axes.get_title(): axes.title.get_color() for axes in figure.axes[:2]}
+    assert len(set(colours.values())) == 2
+
+
+def test_gallery_with_a_line_a_class(pictures):
+    rows = {"spiral": [3, 1], "smooth": [], "edge_on": [0]}
+    figure = plots.gallery(pictures, rows=rows, columns=2, title="Examples")
+    assert len(figure.axes) == 4
+    assert np.array_equal(figure.axes[0].images[0].get_array(), pictures[3])
+    assert {"spiral", "edge on"} <= set(words(figure))
+
+
+def test_gallery_refuses(pictures):
+    with pytest.raises(InputError, match="no image to show"):
+        plots.gallery(pictures, rows={"spiral": []})
+    with pytest.raises(InputError, match="1 labels for 40 images"):
+        plots.gallery(pictures, ["spiral"])
+
+
+def test_pictures_leave_pyplot_alone():
+    import matplotlib.pyplot as plt
+
+    plots.confusion([0, 1], [0, 1], ["a", "b"])
+    assert plt.get_fignums() == []
+
+
+def test_methods_differ_without_colour_too():
+    styles = plots.method_styles([f"m{i}" for i in range(8)])
+    assert len({style["marker"] for style in styles.values()}) == 8
+    assert len({style["color"] for style in styles.values()}) == 8
