@@ -12,9 +12,10 @@ from astropy.table import QTable
 
 from gmc_astro.catalogs.embeddings import EmbeddingsFile
 from gmc_astro.catalogs.files import make_folder, read_json, sha256_of, whole, write_json
+from gmc_astro.catalogs.parquet import write_parquet
 from gmc_astro.exceptions import OutputError
 from gmc_astro.imaging import OK, is_ok
-from gmc_astro.learning import read_table, write_table
+from gmc_astro.learning import read_table
 
 __all__ = ["RowRange", "Shards", "ranges_of"]
 
@@ -127,7 +128,7 @@ class Shards:
         digest = "" if self.embeddings is None else self.embeddings.write(rows.start, vectors)
         path = self.file(rows)
         with whole(path) as temporary:
-            write_table(table, temporary, overwrite=True)
+            write_parquet(table, temporary)
             size, sha256 = temporary.stat().st_size, sha256_of(temporary)
         record = {
             "start": rows.start,
