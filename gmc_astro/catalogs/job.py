@@ -174,7 +174,7 @@ def embed_batch(
         lacking = min(-len(images) % SHAPE, max(batch_size - len(images), 0))
         if lacking:
             images = np.concatenate([images, np.zeros((lacking, *images.shape[1:]), np.uint8)])
-        seen = encoder.encode_images(images, views=classifier.views, batch_size=len(images))
+        seen = encoder.encode_images(images, views=classifier.views, batch_size=batch_size)
         vectors[batch.ok] = seen[: len(batch)][batch.ok]
     return vectors
 

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import platform
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
 from gmc_astro.exceptions import InputError
 
-__all__ = ["PRECISIONS", "autocast", "device_name", "pick_device", "pick_precision"]
+__all__ = [
+    "PRECISIONS",
+    "SIDE_BY_SIDE",
+    "autocast",
+    "device_name",
+    "pick_device",
+    "pick_precision",
+    "side_by_side",
+]
 
+#: Parts that a CPU works on at once at the most; more would wait for the interpreter's lock.
+SIDE_BY_SIDE = 4
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -94,6 +106,41 @@ def _cpu_has_bf16() -> bool:
     """Tell whether this processor multiplies bfloat16 in hardware (emulation is slower)."""
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+@contextmanager
+def side_by_side(device: torch.device, parts: int) -> Iterator[Callable]:
+    """Work on several parts at once where that is better than sharing each among all cores.
+
+    Threads that share one part wait for each other hundreds of times in a network. On a CPU
+    whose cores have other things to do as well (reading the next images, another user), each of
+    those waits is for the slowest: with two of three busy cores, one part a thread was measured
+    to be five times as fast.
+
+    Parameters
+    ----------
+    device : `~torch.device`
+        Where the network runs.
+    parts : int
+        Parts that there are.
+
+    Yields
+    ------
+    map_over : callable
+        As `map`: applies a function to the parts.
+    """
+    threads = torch.get_num_threads()
+    workers = min(threads, parts, SIDE_BY_SIDE)
+    if device.type != "cpu" or workers < 2:
+        yield map
+        return
+    try:
+        with ThreadPoolExecutor(
+            workers, initializer=torch.set_num_threads, initargs=(threads // workers,)
+        ) as pool:
+            yield pool.map
+    finally:
+        torch.set_num_threads(threads)  # a part of that setting is everybody's
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager:

@@ -15,11 +15,19 @@ from torch import Tensor, nn
 
 from gmc_astro.exceptions import InputError, UnknownWordsWarning
 from gmc_astro.models.contract import ImageContract
-from gmc_astro.models.device import autocast, pick_device, pick_precision
+from gmc_astro.models.device import (
+    SIDE_BY_SIDE,
+    autocast,
+    pick_device,
+    pick_precision,
+    side_by_side,
+)
 from gmc_astro.models.network import encode_text, token_embedding
 from gmc_astro.models.preprocess import dihedral_views, normalise, resize, to_channels_first
 
 __all__ = ["Encoder"]
+
+_FEW = 16  # images that are not worth sharing
 
 
 class Encoder:
@@ -162,7 +170,6 @@ class Encoder:
             features = encode_text(self.network, tokens)
         return F.normalize(features.float(), dim=-1)
 
-    @torch.inference_mode()
     def encode_images(
         self, images: np.ndarray, *, views: int = 8, batch_size: int | None = None
     ) -> np.ndarray:
@@ -175,7 +182,8 @@ class Encoder:
         views : {1, 2, 4, 8}, optional
             Orientations to average over; see ``gmc_astro.models.preprocess``.
         batch_size : int, optional
-            Images at a time. Default suits the device.
+            Images at a time. Default suits the device. A CPU gets them in four parts, which its
+            cores work on side by side.
 
         Returns
         -------
@@ -194,11 +202,19 @@ class Encoder:
                 "give uint8 RGB images of shape (N, H, W, 3)"
             )
         step = batch_size or self.default_batch_size
+        if self.device.type == "cpu":
+            step = min(step, max(step // SIDE_BY_SIDE, _FEW))
         self.network.eval()
         embeddings = np.zeros((len(images), self.dim), np.float32)
-        for start in range(0, len(images), step):
+
+        def embed(start: int) -> None:
             part = torch.from_numpy(np.ascontiguousarray(images[start : start + step]))
-            embeddings[start : start + step] = self._embed(part, views).cpu().numpy()
+            with torch.inference_mode():  # which each thread has to be told
+                embeddings[start : start + step] = self._embed(part, views).cpu().numpy()
+
+        starts = range(0, len(images), step)
+        with side_by_side(self.device, len(starts)) as map_over:
+            list(map_over(embed, starts))
         return embeddings
 
     def _embed(self, images: Tensor, views: int) -> Tensor:
