@@ -279,15 +279,15 @@ GALAXY10_SDSS = _scheme(
         ),
         "tight_spiral": (
             "a spiral galaxy, with tightly wound arms",
-            "a galaxy with tight spiral arms",
+            "a spiral galaxy, tight spiral arms",
         ),
         "medium_spiral": (
-            "a spiral galaxy, with arms wound medium tightly",
-            "a galaxy with medium wound spiral arms",
+            "a spiral galaxy, with arms of medium winding",
+            "a spiral galaxy, medium wound spiral arms",
         ),
         "loose_spiral": (
             "a spiral galaxy, with loosely wound arms",
-            "a galaxy with loose open spiral arms",
+            "a spiral galaxy, loose open spiral arms",
         ),
     },
 )

@@ -8,7 +8,6 @@ import pytest
 from docutils.core import publish_doctree
 from docutils.nodes import image, table
 
-from gmc_astro.classifier import METHODS as FIT_METHODS
 from gmc_astro.evaluation import (
     METHODS,
     Cell,
@@ -19,6 +18,7 @@ from gmc_astro.evaluation import (
     write_report,
 )
 from gmc_astro.exceptions import InputError
+from gmc_astro.learning import FIT_METHODS
 
 ROWS = ["zero-shot", "probe", "scratch", "timm:test_resnet@random"]
 
