@@ -90,7 +90,7 @@ class Task:
         Seed of everything random.
     model : `ModelOptions`
         The model that is benchmarked.
-    supervised : `LabelTraining`
+    supervised : `~gmc_astro.learning.LabelTraining`
         How supervised methods train.
     progress : bool, optional
         Show progress bars of long trainings.
@@ -123,7 +123,7 @@ class Method:
     labels : bool, optional
         Whether it learns from labels.
     trains : bool, optional
-        Whether it trains as `LabelTraining` say.
+        Whether it trains as `~gmc_astro.learning.LabelTraining` say.
     fit : str or None, optional
         Method of `~gmc_astro.classifier.GalaxyMorphologyClassifier.fit` that it needs.
     """

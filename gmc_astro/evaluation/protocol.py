@@ -110,7 +110,7 @@ def run_benchmark(
         Splits.
     model : `ModelOptions`, optional
         The model that is benchmarked.
-    supervised : `LabelTraining`, optional
+    supervised : `~gmc_astro.learning.LabelTraining`, optional
         How supervised methods train.
     training_images : optional
         Images that the model was trained on, whatever `~gmc_astro.sources.open_images` takes,

@@ -49,7 +49,7 @@ def train_tower(
         Class of each.
     contract : `~gmc_astro.models.ImageContract`
         Size and normalisation that the network takes.
-    settings : `LabelTraining`, optional
+    settings : `~gmc_astro.learning.LabelTraining`, optional
         How to train.
     pretrained : bool, optional
         The body has been trained before: it learns at the lower rate, the head at the full one.
