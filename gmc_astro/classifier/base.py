@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
@@ -16,6 +17,9 @@ from gmc_astro.learning import Embedded, EmbeddingCache, embed_source
 from gmc_astro.models import Checkpoint, Encoder, open_model
 from gmc_astro.morphology import ClassScheme
 from gmc_astro.sources import open_images
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["Classes", "ModelUser", "NoClassesError"]
 
@@ -127,6 +131,14 @@ class ModelUser(ClassifierMixin, BaseEstimator):
             cache = EmbeddingCache()
             self._cache = (encoder.network, cache)
         return cache
+
+    def _vectors(self, embeddings: ArrayLike) -> np.ndarray:
+        """Embeddings that somebody kept, checked."""
+        embeddings = np.asarray(embeddings, np.float32)
+        if embeddings.ndim != 2 or embeddings.shape[1] != self.encoder.dim:
+            wanted = f"(N, {self.encoder.dim})"
+            raise InputError(f"embeddings have shape {embeddings.shape}; this model's are {wanted}")
+        return embeddings
 
     def _views(self, scheme: ClassScheme) -> int:
         """Orientations to average over: no mirror images where handedness counts."""

@@ -12,6 +12,7 @@ import numpy as np
 from gmc_astro.classifier.predicting import Predicting
 from gmc_astro.exceptions import InputError
 from gmc_astro.learning import (
+    Embedded,
     Labelled,
     Pixels,
     PretrainSettings,
@@ -93,27 +94,79 @@ class Fitting(Predicting):
             If labels and images differ in number, a label is not one of ``classes``, fewer
             than two classes have an image, or the method is not known.
         """
-        fit_with = find_method(method)
+        find_method(method)  # before the work
         if transductive and method != "probe":
             raise InputError(f'transductive=True is for method="probe", not {method!r}')
-        names = None if self.classes is None else ClassScheme.from_any(self.classes).names
-        shares, names = class_shares(labels, names)
-        scheme = ClassScheme.from_any(self.classes if self.classes is not None else names)
+        shares, scheme = self._shares(labels)
         self._forget()
         labelled = self._labelled(
             images, shares, scheme, sample_weight, progress, source, transductive=transductive
         )
         if validation is not None:
-            other, _ = class_shares(validation[1], names)
+            other, _ = class_shares(validation[1], scheme.names)
             part = self._labelled(validation[0], other, scheme, None, progress, source)
             labelled = replace(labelled, validation=part)
-        fitted = fit_with(labelled)
+        return self._learn(labelled, method)
+
+    def fit_embeddings(
+        self,
+        embeddings: ArrayLike,
+        labels: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+    ) -> GalaxyMorphologyClassifier:
+        """Learn classes from embeddings that are known already, without touching an image.
+
+        Parameters
+        ----------
+        embeddings : array_like, shape (N, D)
+            Unit vectors that `embed` gave with as many ``views``, or
+            `~gmc_astro.catalogs.open_embeddings`; rows of NaN are left out.
+        labels, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        self : `GalaxyMorphologyClassifier`
+            The fitted classifier, with a probe.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If the embeddings are not (N, D), or as `fit`.
+        """
+        shares, scheme = self._shares(labels)
+        self._forget()
+        embeddings = self._vectors(embeddings)
+        weights = _weights(sample_weight, len(embeddings))
+        rows = _labelled_rows(np.isfinite(embeddings).all(axis=1), shares, weights)
+        labelled = Labelled(
+            self.encoder,
+            scheme,
+            embeddings[rows],
+            shares[rows],
+            weights[rows],
+            views=self._views(scheme),
+            random_state=self.random_state,
+        )
+        return self._learn(labelled, "probe")
+
+    def _shares(self, labels: ArrayLike) -> tuple[np.ndarray, ClassScheme]:
+        """Share of each class in each row, and the classes."""
+        given = self.classes
+        names = None if given is None else ClassScheme.from_any(given).names
+        shares, names = class_shares(labels, names)
+        return shares, ClassScheme.from_any(names if given is None else given)
+
+    def _learn(self, labelled: Labelled, method: str) -> GalaxyMorphologyClassifier:
+        """Fit, calibrate, and keep what was learnt."""
+        fitted = find_method(method)(labelled)
         embeddings = labelled.embeddings
         if fitted.encoder is not None:
             self._tuned = fitted.encoder
             embeddings = _some_embeddings(fitted.encoder, labelled)
         self.head_, self.calibration_ = trust(labelled, fitted, embeddings)
-        self.scheme_, self.classes_ = scheme, np.asarray(scheme.names)
+        self.scheme_, self.classes_ = labelled.scheme, np.asarray(labelled.scheme.names)
         self.fit_log_ = {"method": method, "labels": len(labelled), **fitted.log}
         return self
 
@@ -130,17 +183,9 @@ class Fitting(Predicting):
     ) -> Labelled:
         """Rows that have an image and a label, embedded."""
         opened = self._open(images, source)
-        if len(shares) != len(opened):
-            raise InputError(f"{len(shares)} labels for {len(opened)} images; give one a row")
         weights = _weights(sample_weight, len(opened))
         embedded = self._embed(opened, self._views(scheme), progress)
-        known = np.isfinite(shares).all(axis=1)
-        rows = np.flatnonzero(embedded.ok & known & (weights > 0))
-        if len(np.unique(shares[rows].argmax(axis=1))) < 2:
-            raise InputError(
-                f"{len(rows)} of {len(opened)} rows have an image and a label, and they show "
-                "fewer than two classes; give labelled images of at least two"
-            )
+        rows = _labelled_rows(embedded.ok, shares, weights)
         return Labelled(
             self.encoder,
             scheme,
@@ -148,7 +193,7 @@ class Fitting(Predicting):
             shares[rows],
             weights[rows],
             pixels=Pixels(opened, rows),
-            unlabelled=embedded.embeddings[embedded.ok & ~known] if transductive else None,
+            unlabelled=_unlabelled(embedded, shares) if transductive else None,
             views=self._views(scheme),
             random_state=self.random_state,
             progress=progress,
@@ -233,6 +278,24 @@ def _some_embeddings(encoder: Encoder, labelled: Labelled) -> np.ndarray:
     rows = labelled.pixels.rows[:: max(len(labelled) // _FOR_NOVELTY, 1)]
     images = labelled_images(labelled.pixels.source, rows, encoder.contract.size)
     return encoder.encode_images(images, views=labelled.views)
+
+
+def _unlabelled(embedded: Embedded, shares: np.ndarray) -> np.ndarray:
+    """Embeddings of the rows without a label."""
+    return embedded.embeddings[embedded.ok & np.isnan(shares).any(axis=1)]
+
+
+def _labelled_rows(ok: np.ndarray, shares: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Rows that have an image, a label and a weight."""
+    if len(shares) != len(ok):
+        raise InputError(f"{len(shares)} labels for {len(ok)} images; give one a row")
+    rows = np.flatnonzero(ok & np.isfinite(shares).all(axis=1) & (weights > 0))
+    if len(np.unique(shares[rows].argmax(axis=1))) < 2:
+        raise InputError(
+            f"{len(rows)} of {len(ok)} rows have an image and a label, and they show "
+            "fewer than two classes; give labelled images of at least two"
+        )
+    return rows
 
 
 def _weights(sample_weight: ArrayLike | None, n: int) -> np.ndarray:

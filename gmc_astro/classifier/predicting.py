@@ -277,10 +277,7 @@ class Predicting(ModelUser):
         gmc_astro.exceptions.InputError
             If the embeddings are not (N, D).
         """
-        embeddings = np.asarray(embeddings, np.float32)
-        if embeddings.ndim != 2 or embeddings.shape[1] != self.encoder.dim:
-            wanted = f"(N, {self.encoder.dim})"
-            raise InputError(f"embeddings have shape {embeddings.shape}; this model's are {wanted}")
+        embeddings = self._vectors(embeddings)
         fitted = self.ready(classes)
         if status is None:
             status = np.where(np.isfinite(embeddings).all(axis=1), OK, "no embedding")

@@ -215,6 +215,20 @@ def test_a_second_fit_embeds_nothing(classifier, pictures, labels, monkeypatch):
         classifier.predict(255 - pictures)
 
 
+def test_kept_embeddings_teach_as_images_do(classifier, pictures, labels):
+    kept = classifier.embed(pictures)
+    kept[3] = np.nan
+    some = np.ma.array(labels, mask=np.arange(40) == 3)
+    head = classifier.fit(pictures, some).head_.linear
+    other = classifier.fit_embeddings(kept, labels).head_.linear
+    np.testing.assert_array_equal(head.weights, other.weights)
+    assert classifier.fit_log_["labels"] == 39
+    with pytest.raises(InputError, match="39 labels for 40"):
+        classifier.fit_embeddings(kept, labels[:39])
+    with pytest.raises(InputError, match=r"embeddings have shape \(40, 3\)"):
+        classifier.fit_embeddings(kept[:, :3], labels)
+
+
 def test_other_priors_move_the_probabilities(classifier, pictures, labels):
     classifier.fit(pictures, labels)
     before = classifier.predict(pictures)["probabilities"].mean(axis=0)
