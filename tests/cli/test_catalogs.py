@@ -105,7 +105,13 @@ def start(arguments):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
+        preexec_fn=_hears_ctrl_c,
     )
+
+
+def _hears_ctrl_c():
+    """A shell's background jobs ignore SIGINT, and so would the processes that tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
