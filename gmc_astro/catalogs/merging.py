@@ -96,6 +96,14 @@ class _Writer(ABC):
         self.path = path
         self.layout = layout
 
+    @abstractmethod
+    def write(self, pieces: Iterable[QTable]) -> None:
+        """Write all pieces."""
+
+
+class _Streamed(_Writer):
+    """A file whose pieces are bytes, one after the other."""
+
     def write(self, pieces: Iterable[QTable]) -> None:
         """Write all pieces."""
         with self.path.open("wb") as handle:
@@ -111,7 +119,7 @@ class _Writer(ABC):
         return b""
 
 
-class _ECSV(_Writer):
+class _ECSV(_Streamed):
     def _bytes(self, table: QTable, *, first: bool) -> bytes:
         buffer = io.StringIO()
         table.write(buffer, format="ascii.ecsv")
@@ -120,7 +128,7 @@ class _ECSV(_Writer):
         return "".join(lines[0 if first else header : -1]).encode()
 
 
-class _FITS(_Writer):
+class _FITS(_Streamed):
     def __init__(self, path: Path, layout: Layout) -> None:
         super().__init__(path, layout)
         self._written = 0
@@ -161,9 +169,6 @@ class _HDF5(_Writer):
         with h5py.File("piece", "w", driver="core", backing_store=False) as memory:
             table.write(memory, path="predictions", serialize_meta=True, format="hdf5")
             return memory["predictions"][:-1], memory["predictions.__table_column_meta__"][:]
-
-    def _bytes(self, table: QTable, *, first: bool) -> bytes:
-        raise NotImplementedError
 
 
 WRITERS = {".ecsv": _ECSV, ".fits": _FITS, ".h5": _HDF5, ".hdf5": _HDF5}
