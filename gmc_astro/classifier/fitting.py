@@ -72,8 +72,8 @@ class Fitting(Predicting):
         method : {"probe", "finetune", "reference"}, optional
             ``"probe"``: a logistic head on fixed embeddings that starts at the embeddings of
             the classes' words; seconds. ``"finetune"``: both towers as well, part of the way;
-            more accurate from some hundred labels on, minutes. ``"reference"``: as the paper's
-            public code. See :doc:`/user_guide/few_labels`.
+            for some hundred labels or more, minutes. ``"reference"``: as the paper's public
+            code. See :doc:`/user_guide/few_labels`.
         sample_weight : array_like, shape (N,), optional
             Weight of each row, 0 or more.
         validation : tuple of (images, labels), optional
