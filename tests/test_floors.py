@@ -20,7 +20,7 @@ FLOORS: dict[str, tuple[int, set[str]]] = {
     "surveys": (2, {"astroquery", "requests", "urllib3", "PIL", "tqdm"}),
     "models": (2, {"torch", "open_clip", "timm", "safetensors"}),
     "sources": (3, {"h5py", "isal", "PIL", "pyarrow"}),
-    "testing": (3, {"astroquery", "PIL", "scipy"}),
+    "testing": (3, {"astroquery", "PIL", "scipy", "tqdm"}),
     "learning": (4, {"torch", "sklearn", "scipy", "tqdm", "threadpoolctl"}),
     "classifier": (5, {"sklearn"}),
     "plots": (5, {"matplotlib", "sklearn", "umap"}),

@@ -255,7 +255,7 @@ class Fitting(Predicting):
         result = pretrain(
             self.encoder,
             opened,
-            as_captions(votes_or_captions, len(opened)),
+            as_captions(votes_or_captions, len(opened), style=settings.caption_style),
             settings=settings,
             exclude=exclude,
             folder=folder,

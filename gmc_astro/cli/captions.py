@@ -21,10 +21,10 @@ FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".parquet": "parquet"}
 )
 @click.option(
     "--style",
-    type=click.Choice(["plain", "expert", "prompt"]),
+    type=click.Choice(["plain", "expert", "prompt", "varied"]),
     default="plain",
     show_default=True,
-    help="Sentences, type codes and terms, or as class prompts are written.",
+    help="Sentences, type codes and terms, as class prompts are written, or in many more words.",
 )
 @click.option("--epoch", default=0, show_default=True, help="Other words for the same galaxy.")
 @click.option("--seed", default=0, show_default=True, help="Other words in every epoch.")

@@ -17,9 +17,13 @@ __all__ = ["command"]
 
 SECTIONS = {
     "model": {"architecture", "weights", "name", "classes", "dtype", "card"},
-    "images": {"root", "tables", "size", "outlines", "exclude", "holdout"},
+    "images": {
+        *("root", "tables", "size", "outlines", "exclude"),
+        *("holdout", "holdouts", "repeats", "simulated"),
+    },
     "contract": {"recipe", "framing", "span", "pixel_scale"},
     "training": None,  # the fields of PretrainSettings
+    "words": None,  # the same, where a second training of the text tower alone is other
 }
 
 
@@ -106,7 +110,7 @@ def _pretrain(
 
     from gmc_astro.classifier import GalaxyMorphologyClassifier
     from gmc_astro.exceptions import InputError
-    from gmc_astro.learning import TrainingSet, validate
+    from gmc_astro.learning import split_tables, validate
     from gmc_astro.models import ImageContract
 
     say = click.echo if world.leads else (lambda text: None)
@@ -115,14 +119,15 @@ def _pretrain(
     settings = _read(config)
     model, images = settings["model"], settings["images"]
     card = Path(config).with_name(model["card"]).read_text() if config and "card" in model else None
-    found = _tables(tables, images)
-    everything = TrainingSet.read(found).without(images.get("exclude", ()))
-    say(f"{len(everything)} images in {len(found)} tables")
     folder = Path(f"{output}.run")
     folder.mkdir(parents=True, exist_ok=True)
+    found = _tables(tables, images) + _simulated(images.get("simulated", {}), folder, world)
+    shares = {key: images[key] for key in ("holdout", "holdouts", "repeats") if key in images}
+    parts = split_tables(found, exclude=images.get("exclude", ()), **shares)
+    say(f"{sum(map(len, parts))} images in {len(found)} tables")
     if images.get("outlines", True):
-        everything = _with_outlines(everything, folder / "axis_ratios.npy", world)
-    training, held_out = everything.split(images.get("holdout", 0.05))
+        parts = _with_outlines(parts, folder / "axis_ratios.npy", world)
+    training, held_out = parts
     say(f"{len(training)} to train on, {len(held_out)} held out")
 
     classifier = GalaxyMorphologyClassifier(
@@ -134,17 +139,25 @@ def _pretrain(
     size = images.get("size") or classifier.encoder.contract.size
     classifier.encoder.name = model.get("name", Path(output).name)
     training_settings = _settings(recipe, settings["training"])
+    if images.get("holdouts") and options["exclude"] is None and len(held_out):
+        options["exclude"] = held_out.images(224)  # the same galaxies in other tables
     # the paper's public code watched the images that it trained on
     watched = training if training_settings.defects else held_out
     source = watched.images(size) if len(watched) else None
-    classifier.pretrain(
-        training.images(size),
-        training.votes,
-        recipe=training_settings,
-        folder=folder,
-        validation=source and (lambda encoder: validate(encoder, source, watched.votes)),
-        **options,
-    )
+    stages = [(training_settings, folder)]
+    if settings["words"]:  # the text tower alone, once the images stand
+        words = {"locked_images": True} | settings["words"]
+        stages.append((_settings(training_settings, words), folder / "words"))
+    for stage, kept in stages:
+        classifier.pretrain(
+            training.images(size),
+            training.votes,
+            recipe=stage,
+            folder=kept,
+            validation=source and (lambda encoder: validate(encoder, source, watched.votes)),
+            **options,
+        )
+        options["epochs"] = None  # of the first stage
     if not world.leads:
         return
     contract = ImageContract(**{**classifier.encoder.contract.to_dict(), **settings["contract"]})
@@ -194,7 +207,7 @@ def _start(model: dict[str, Any]) -> str | None:
     return None if Path(model.get("architecture", "compact")).is_dir() else "random"
 
 
-def _settings(recipe: str, values: dict[str, Any]) -> PretrainSettings:
+def _settings(recipe: str | PretrainSettings, values: dict[str, Any]) -> PretrainSettings:
     """Settings of a recipe, with the configuration's in their place."""
     from dataclasses import replace
 
@@ -207,18 +220,42 @@ def _settings(recipe: str, values: dict[str, Any]) -> PretrainSettings:
     return replace(PretrainSettings.named(recipe), **values)
 
 
-def _with_outlines(training_set: TrainingSet, kept: Path, world: World) -> TrainingSet:
+def _simulated(numbers: dict[str, int], folder: Path, world: World) -> list[str]:
+    """Folders of simulated galaxies in each recipe's colours, drawn where they are missing."""
+    import shutil
+
+    from gmc_astro.testing import write_training_galaxies
+
+    found = []
+    for recipe, n in numbers.items():
+        table, unfinished = folder / f"simulated_{recipe}_{n}", folder / "simulated.part"
+        if world.leads and not table.exists():
+            shutil.rmtree(unfinished, ignore_errors=True)
+            write_training_galaxies(unfinished, n, recipe=recipe, progress=True)
+            unfinished.rename(table)
+        world.wait()
+        found.append(str(table))
+    return found
+
+
+def _with_outlines(
+    parts: tuple[TrainingSet, TrainingSet], kept: Path, world: World
+) -> list[TrainingSet]:
     """Measure outlines once; an interrupted run finds them in its folder."""
     from dataclasses import replace
 
     import numpy as np
 
-    from gmc_astro.learning import measure_outlines
+    from gmc_astro.learning import TrainingSet, measure_outlines
 
-    known = kept.is_file() and len(np.load(kept)) == len(training_set)
+    everything = TrainingSet.concatenate(parts)
+    known = kept.is_file() and len(np.load(kept)) == len(everything)
     world.wait()
     if not known and world.leads:
-        np.save(kept, measure_outlines(training_set.images(224), progress=True))
+        np.save(kept, measure_outlines(everything.images(224), progress=True))
     world.wait()
-    ratios = np.load(kept)
-    return replace(training_set, votes=training_set.votes.with_outline(ratios))
+    ratios = np.split(np.load(kept), [len(parts[0])])
+    return [
+        replace(part, votes=part.votes.with_outline(values))
+        for part, values in zip(parts, ratios, strict=True)
+    ]

@@ -150,8 +150,12 @@ def run_benchmark(
     encoder = model.classifier(dataset.scheme, 0).encoder
     about = {"name": encoder.name, "weights_sha256": _weights_hash(encoder)}
     common = {"data": dataset.fingerprint(), "classes": dataset.scheme.to_dict()}
-    common |= {"model": about, "views": model.views}
-    runner = _Runner(dataset, Path(output) / "cells", model, supervised, common, progress)
+    common |= {"views": model.views}
+    tower = {key: encoder.model_cfg[key] for key in ("embed_dim", "vision_cfg")}
+    tower |= {key: getattr(encoder.contract, key) for key in ("size", "mean", "std")}
+    runner = _Runner(
+        dataset, Path(output) / "cells", model, supervised, common, about, tower, progress
+    )
     cells = runner.run(rows, fractions, splits, restart=restart)
     leakage = None if training_images is None else check_leakage(dataset, training_images)
     return Benchmark(
@@ -174,6 +178,8 @@ class _Runner:
     model: ModelOptions
     supervised: LabelTraining
     common: dict[str, Any]
+    weights: dict[str, Any]
+    tower: dict[str, Any]
     progress: bool
 
     def run(
@@ -204,8 +210,13 @@ class _Runner:
         return cells
 
     def _settings(self, row: Row, fraction: float, split: Split) -> dict[str, Any]:
-        """Everything that a cell's result depends on."""
-        settings = self.common | {"method": row.to_dict(), "seed": split.seed}
+        """Everything that a cell's result depends on.
+
+        A method that trains a tower from labels alone depends on what the model is, not on its
+        weights: its cells stay good when the model is trained anew.
+        """
+        model = self.tower if row.method.trains else self.weights
+        settings = self.common | {"method": row.to_dict(), "seed": split.seed, "model": model}
         settings["train_ids"] = _ids_hash(split.labelled(fraction)) if fraction else None
         settings["test_ids"] = _ids_hash(split.test)
         if row.method.trains:

@@ -63,7 +63,7 @@ from gmc_astro.learning.settings import RECIPES, PretrainSettings
 from gmc_astro.learning.shuffling import read_ahead
 from gmc_astro.learning.suggest import suggest_rows
 from gmc_astro.learning.table_io import check_output, read_table, write_table
-from gmc_astro.learning.training_set import TrainingSet, measure_outlines
+from gmc_astro.learning.training_set import TrainingSet, measure_outlines, split_tables
 from gmc_astro.learning.trusted_head import TrustedHead, trust
 from gmc_astro.learning.validation import validate, validate_questions, validate_retrieval
 from gmc_astro.learning.vote_head import VoteHead, dirichlet_multinomial_loss, votes_table
@@ -136,6 +136,7 @@ __all__ = [
     "register_fit_method",
     "sigmoid_loss",
     "soft_contrastive_loss",
+    "split_tables",
     "suggest_rows",
     "text_embeddings",
     "train_on_labels",

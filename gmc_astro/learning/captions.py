@@ -200,7 +200,9 @@ def _other_sense(match: re.Match[str]) -> str:
     return article + (other.capitalize() if word[0].isupper() else other)
 
 
-def as_captions(votes_or_captions: VoteTable | Sequence[str], rows: int) -> Captions:
+def as_captions(
+    votes_or_captions: VoteTable | Sequence[str], rows: int, *, style: str = "plain"
+) -> Captions:
     """Turn what a user gives for language into `Captions`.
 
     Parameters
@@ -209,6 +211,8 @@ def as_captions(votes_or_captions: VoteTable | Sequence[str], rows: int) -> Capt
         Votes, or a sentence for each image.
     rows : int
         Number of images.
+    style : str, optional
+        Style of captions written from votes; see `~gmc_astro.morphology.CaptionWriter`.
 
     Returns
     -------
@@ -218,10 +222,13 @@ def as_captions(votes_or_captions: VoteTable | Sequence[str], rows: int) -> Capt
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If there are not as many as there are images.
+        If there are not as many as there are images, or there is no such style.
     """
-    votes = isinstance(votes_or_captions, VoteTable)
-    captions = VoteCaptions(votes_or_captions) if votes else FixedCaptions(votes_or_captions)
+    if isinstance(votes_or_captions, VoteTable):
+        writer = CaptionWriter(votes_or_captions.tree, style)
+        captions = VoteCaptions(votes_or_captions, writer)
+    else:
+        captions = FixedCaptions(votes_or_captions)
     if len(captions) != rows:
         raise InputError(
             f"{len(captions)} rows of votes or captions for {rows} images; give one a row"

@@ -33,6 +33,11 @@ class PretrainSettings:
         Distance of two galaxies' votes, 0 to 1, at which their similarity has fallen to 1/e.
     vote_weight : float, optional
         Weight of the loss of the vote counts, where votes have counts. 0 for no vote head.
+    caption_style : str, optional
+        Style of the captions written from votes; see `~gmc_astro.morphology.CaptionWriter`.
+    locked_images : bool, optional
+        Leave the image tower as it is: only the text tower learns, for example more words for
+        what the images show already [2]_.
     learning_rate, weight_decay, betas
         Of AdamW; biases, normalisation layers and the logit scale are not decayed.
     warmup : float, optional
@@ -67,6 +72,8 @@ class PretrainSettings:
     ----------
     .. [1] Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited
        Setup" (GradCache), arXiv:2101.06983
+    .. [2] Zhai et al. 2022, "LiT: Zero-Shot Transfer with Locked-image text Tuning",
+       arXiv:2111.07991
 
     Examples
     --------
@@ -81,6 +88,8 @@ class PretrainSettings:
     loss: str = "soft"
     width: float = 0.1
     vote_weight: float = 0.05
+    caption_style: str = "plain"
+    locked_images: bool = False
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.98)

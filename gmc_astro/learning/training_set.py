@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from gmc_astro.morphology import VoteTable
 from gmc_astro.sources import FileSource, read_catalog
 from gmc_astro.sources.tables import file_column
 
-__all__ = ["TrainingSet", "measure_outlines"]
+__all__ = ["TrainingSet", "measure_outlines", "split_tables"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,28 @@ class TrainingSet:
             paths += file_column(table, None, path.parent)
             votes.append(VoteTable.read(path))
         return cls(tuple(paths), VoteTable.concatenate(votes))
+
+    @classmethod
+    def concatenate(cls, sets: Sequence[TrainingSet]) -> TrainingSet:
+        """Put training sets one behind the other.
+
+        Parameters
+        ----------
+        sets : sequence of TrainingSet
+            One or more.
+
+        Returns
+        -------
+        training_set : `TrainingSet`
+            All their rows, in order.
+
+        Raises
+        ------
+        gmc_astro.exceptions.VoteTableError
+            If there are none.
+        """
+        paths = tuple(path for part in sets for path in part.paths)
+        return cls(paths, VoteTable.concatenate([part.votes for part in sets]))
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -133,6 +155,56 @@ class TrainingSet:
     def _rows(self, mask: np.ndarray) -> TrainingSet:
         paths = tuple(path for path, kept in zip(self.paths, mask, strict=True) if kept)
         return TrainingSet(paths, self.votes[mask])
+
+
+def split_tables(
+    tables: Sequence[str | os.PathLike],
+    *,
+    holdout: float = 0.05,
+    holdouts: Mapping[str, float] | None = None,
+    repeats: Mapping[str, int] | None = None,
+    exclude: Sequence[str] = (),
+) -> tuple[TrainingSet, TrainingSet]:
+    """Read tables into rows to train on and rows held out.
+
+    Parameters
+    ----------
+    tables : sequence of path-like
+        As for `TrainingSet.read`.
+    holdout : float, optional
+        Share of each table's rows to hold out, by the hash of their id.
+    holdouts : mapping of str to float, optional
+        Other shares, by the name of the table's file or folder.
+    repeats : mapping of str to int, optional
+        How often an epoch shows the rows of a table, by its name. Default is once.
+    exclude : sequence of str, optional
+        Ids of galaxies to leave out of both.
+
+    Returns
+    -------
+    training, held_out : `TrainingSet`
+        No id of a table is in both.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If a name is not that of a table, an id is in none of them, or as `TrainingSet.read`.
+    """
+    holdouts, repeats, left_out = holdouts or {}, repeats or {}, set(exclude)
+    names = [Path(table).name for table in tables]
+    sets = [TrainingSet.read([table]) for table in tables]
+    if unknown := sorted((holdouts.keys() | repeats.keys()) - set(names)):
+        raise InputError(f"holdouts or repeats name {unknown}; the tables are {names}")
+    known = {name for part in sets for name in part.votes.ids.tolist()}
+    if unknown := sorted(left_out - known):
+        raise InputError(f"ids {unknown[:5]} to be left out are in none of the tables")
+    training, held_out = [], []
+    for name, part in zip(names, sets, strict=True):
+        part = part.without(sorted(left_out & set(part.votes.ids.tolist())))
+        kept, held = part.split(holdouts.get(name, holdout))
+        training += [kept] * repeats.get(name, 1)
+        held_out.append(held)
+    return TrainingSet.concatenate(training), TrainingSet.concatenate(held_out)
 
 
 def measure_outlines(source: ImageSource, *, progress: bool = False) -> np.ndarray:

@@ -156,6 +156,7 @@ class Trainer:
         self.world = world
         self.towers = _Towers(encoder, settings, captions)
         encoder.network.logit_scale.requires_grad_(not settings.defects)
+        encoder.network.visual.requires_grad_(not settings.locked_images)
         self.optimiser = torch.optim.AdamW(
             _parameter_groups(self.towers, settings.weight_decay),
             lr=settings.learning_rate,
@@ -184,6 +185,7 @@ class Trainer:
             finally:
                 visual._compiled_call_impl = None  # torch has no public way back
                 encoder.network.logit_scale.requires_grad_(True)
+                visual.requires_grad_(True)
                 encoder.precision = precision
 
     def step(self, step: int, epoch: int, images: np.ndarray, rows: np.ndarray) -> float:
@@ -207,6 +209,8 @@ class Trainer:
             group["lr"] = self.rate(step)
         self.optimiser.zero_grad(set_to_none=True)
         self.towers.train()
+        if self.settings.locked_images:
+            self.encoder.network.visual.eval()
         with torch.random.fork_rng(self._own_gpu()):
             loss = self._gradients(step, epoch, images, rows)
         self.optimiser.step()
@@ -251,7 +255,10 @@ class Trainer:
             counts = torch.from_numpy(captions.counts(rows)).to(encoder.device)
             loss = loss + settings.vote_weight * self.towers.votes(leaves[0], counts)
         loss.backward()
-        for part, whole, n in zip(parts, leaves, numbers, strict=True):
+        learning = [not settings.locked_images, True]
+        for part, whole, n, learns in zip(parts, leaves, numbers, learning, strict=True):
+            if not learns:
+                continue
             gradient = torch.zeros_like(whole) if whole.grad is None else whole.grad
             part.backward(gradient[world.share(n)])
         for parameter in self.towers.beside_towers():

@@ -47,9 +47,10 @@ class CaptionWriter:
     ----------
     tree : `DecisionTree`, optional
         Tree of the votes.
-    style : {"plain", "expert", "prompt"}, optional
-        Plain English; type codes and terms ("SBb, two arms"); or as class prompts are written:
-        flatly, at most three clauses, each an answer of at least half of the volunteers.
+    style : {"plain", "expert", "prompt", "varied"}, optional
+        Plain English; type codes and terms ("SBb, two arms"); as class prompts are written:
+        flatly, at most three clauses, each an answer of at least half of the volunteers; or in
+        many more words than the plain style, at most three clauses.
     min_votes : int, optional
         Votes that a question needs to be spoken of, where they are known.
 

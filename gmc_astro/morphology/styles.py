@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from gmc_astro.morphology.expert import EXPERT_TERMS
 from gmc_astro.morphology.phrases import DISPUTES, OPENINGS, PHRASES, UNKNOWN_GALAXY
+from gmc_astro.morphology.varied import VARIED_OPENINGS, VARIED_PHRASES
 
 __all__ = ["AGREED", "STYLES", "Certainty", "Style"]
 
@@ -103,6 +104,14 @@ STYLES: Mapping[str, Style] = {
             (Certainty(0.5, inf, ("",)),),
             PHRASES,
             openings=("", "image of ", "this is "),
+            longest=3,
+        ),
+        Style(
+            "varied",
+            (Certainty(_CLEAR, inf, ("", "", "", "", "clearly ")), *_LESS_CERTAIN),
+            VARIED_PHRASES,
+            disputes=DISPUTES,
+            openings=VARIED_OPENINGS,
             longest=3,
         ),
     )

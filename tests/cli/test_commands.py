@@ -1,6 +1,7 @@
 """The commands, run as a user runs them, on real files."""
 
 import json
+import zlib
 
 import h5py
 import numpy as np
@@ -9,8 +10,9 @@ from astropy.table import Table
 from click.testing import CliRunner
 from PIL import Image
 
+from gmc_astro import GalaxyMorphologyClassifier
 from gmc_astro.cli import COMMANDS, main
-from gmc_astro.learning import read_table
+from gmc_astro.learning import TrainingSet, read_table
 
 
 def run(*args, code=0):
@@ -192,6 +194,41 @@ def test_pretrain_then_info_then_classify(folder, training_table):
     assert "GZ2_FIVE_CLASS" in text
     run("classify", folder / "00.png", "--model", model)
     assert "exists" in run("pretrain", training_table, "-o", model, code=2).output
+
+
+PARTS = """
+[images.holdouts]
+"train.csv" = 0.5
+[images.repeats]
+"train.csv" = 2
+[images.simulated]
+SDSS_LUPTON = 3
+[words]
+epochs = 1
+caption_style = "varied"
+"""
+
+
+def test_pretrain_in_two_stages_with_simulated_galaxies(folder, training_table):
+    (folder / "config.toml").write_text(CONFIG.format(epochs=1) + PARTS)
+    model = folder / "mine"
+    command = ("pretrain", training_table, "--config", folder / "config.toml", "-o", model)
+    said = run(*command).output
+    rows = [TrainingSet.read([training_table]).split(0.5), (range(3), ())]
+    kept = 2 * len(rows[0][0]) + sum(hash_is_kept(f"simulated-0-{i:06d}", 0.3) for i in range(3))
+    assert f"{kept} to train on" in said
+    logs = [folder / "mine.run" / part / "training_log.jsonl" for part in ("", "words")]
+    first, second = ([json.loads(x) for x in log.read_text().splitlines()] for log in logs)
+    assert first[0]["settings"]["locked_images"] is False
+    assert second[0]["settings"]["locked_images"] is True
+    assert second[0]["settings"]["batch_size"] == 8
+    assert len(second) == 2
+    known = GalaxyMorphologyClassifier(model).encoder.unknown_words(["a spherical ball"])
+    assert "spherical" not in known or "ball" not in known
+
+
+def hash_is_kept(name, share):
+    return zlib.crc32(name.encode()) >= share * 2**32
 
 
 def test_pretrain_refuses_a_setting_that_means_nothing(folder, training_table):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from docutils.core import publish_doctree
 from docutils.nodes import image, table
 
@@ -19,6 +20,7 @@ from gmc_astro.evaluation import (
 )
 from gmc_astro.exceptions import InputError
 from gmc_astro.learning import FIT_METHODS
+from gmc_astro.models import write_checkpoint
 
 ROWS = ["zero-shot", "probe", "scratch", "timm:test_resnet@random"]
 
@@ -122,6 +124,23 @@ def test_cells_of_other_settings_are_refused_or_computed_again(dataset, options,
     cell.path.write_text("{}")
     with pytest.raises(InputError, match="is no cell"):
         run_benchmark(dataset, tmp_path, **other)
+
+
+def test_supervised_cells_outlive_the_weights(dataset, options, tmp_path, make_tiny_encoder):
+    """A model trained anew has the same tower: only what depends on its weights is refused."""
+    encoder = make_tiny_encoder()
+    with torch.no_grad():
+        encoder.network.logit_scale += 0.1
+    write_checkpoint(tmp_path / "anew", encoder)
+    anew = replace(options["model"], model=str(tmp_path / "anew"))
+    options |= {"methods": ["scratch", "probe"], "fractions": [1.0], "seeds": [0]}
+    first = run_benchmark(dataset, tmp_path / "out", **options)
+    (scratch,) = first.over_seeds("scratch", 1.0)
+    before = scratch.path.stat().st_mtime_ns
+    run_benchmark(dataset, tmp_path / "out", **options | {"methods": ["scratch"], "model": anew})
+    assert scratch.path.stat().st_mtime_ns == before
+    with pytest.raises(InputError, match=r"other settings \(model differ\)"):
+        run_benchmark(dataset, tmp_path / "out", **options | {"methods": ["probe"], "model": anew})
 
 
 def test_more_methods_and_fractions_go_into_the_same_folder(dataset, options, tmp_path):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from gmc_astro import open_images
 from gmc_astro.exceptions import InputError
-from gmc_astro.learning import TrainingSet, measure_outlines
+from gmc_astro.learning import TrainingSet, measure_outlines, split_tables
 
 
 @pytest.fixture
@@ -46,6 +46,41 @@ def test_galaxies_can_be_left_out(folder):
 def test_a_share_outside_its_range(folder):
     with pytest.raises(InputError, match=r"holdout=1\.5"):
         TrainingSet.read([folder]).split(1.5)
+
+
+def test_tables_have_shares_and_weights_of_their_own(folder, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "labels.csv").write_text("id,file,label\nx,../1.png,spiral\ny,../2.png,edge_on\n")
+    options = {"holdout": 0.3, "holdouts": {"other": 0}, "exclude": ["3", "x"]}
+    training, held_out = split_tables([folder, other], **options)
+    alone = TrainingSet.read([folder]).without(["3"]).split(0.3)
+    assert training.votes.ids.tolist() == [*alone[0].votes.ids, "y"]
+    assert held_out.votes.ids.tolist() == alone[1].votes.ids.tolist()
+    twice, _ = split_tables([folder, other], repeats={"other": 2}, **options)
+    assert twice.votes.ids.tolist() == [*training.votes.ids, "y"]
+    assert len(twice) == len(twice.paths)
+
+
+def test_two_tables_of_one_name_are_both_read(folder, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "labels.csv").write_text("id,file,label\nx,../1.png,spiral\n")
+    training, _ = split_tables([folder / "labels.csv", other / "labels.csv"], holdout=0)
+    assert len(training) == 41
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"holdouts": {"nowhere": 0.5}}, r"name \['nowhere'\]; the tables are"),
+        ({"repeats": {"nowhere": 2}}, r"name \['nowhere'\]; the tables are"),
+        ({"exclude": ["77"]}, r"ids \['77'\] to be left out are in none"),
+    ],
+)
+def test_a_split_of_what_is_not_there(folder, options, message):
+    with pytest.raises(InputError, match=message):
+        split_tables([folder], **options)
 
 
 def test_outlines(make_galaxy):

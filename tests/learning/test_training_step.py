@@ -57,6 +57,30 @@ def test_pieces_give_the_gradients_of_the_whole(make_tiny_encoder, captions, pic
             assert off < 1e-3, name
 
 
+@pytest.mark.parametrize("piece", [None, 5])
+def test_locked_images_stay_as_they_are(make_tiny_encoder, captions, pictures, piece):
+    encoder = make_tiny_encoder()
+    before = {k: v.clone() for k, v in encoder.network.state_dict().items()}
+    settings = replace(SETTINGS, locked_images=True, micro_batch=piece, ema=0.9)
+    pretrain(encoder, open_images(pictures), captions, settings=settings, progress=False)
+    changed = {k for k, v in encoder.network.state_dict().items() if not v.equal(before[k])}
+    assert not {name for name in changed if name.startswith("visual.")}
+    assert "token_embedding.weight" in changed
+    assert all(p.requires_grad for p in encoder.network.parameters())
+
+
+def test_locked_images_leave_the_text_its_gradients(make_tiny_encoder, captions, pictures):
+    """What the text tower is taught does not depend on whether the images learn as well."""
+    options = {"frozen_norm": True}
+    loss, free = gradients(make_tiny_encoder(), captions, pictures, SETTINGS, **options)
+    settings = replace(SETTINGS, locked_images=True)
+    same, locked = gradients(make_tiny_encoder(), captions, pictures, settings, **options)
+    assert same == pytest.approx(loss)
+    assert set(locked) == {name for name in free if ".visual." not in name}
+    for name, gradient in locked.items():
+        torch.testing.assert_close(gradient, free[name])
+
+
 def test_running_statistics_count_each_piece_once(make_tiny_encoder, captions, pictures):
     encoder = make_tiny_encoder()
     settings = replace(SETTINGS, micro_batch=8)

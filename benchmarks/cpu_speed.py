@@ -1,0 +1,96 @@
+"""Images a second on a CPU: the bundled model against CLIP's ViT-B/32, in one run.
+
+    python benchmarks/cpu_speed.py [--save] [--rounds 5]
+
+Both are asked for embeddings of the same images, in memory, with the same code, the precision
+that each chooses on this machine, and as many threads. ViT-B/32 has random weights: speed does
+not depend on them. Rounds alternate between the two, and the fastest of each is taken. How long
+the bundled model takes to load is measured in fresh processes, after torch has been imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import torch
+from common import machine, write_results
+
+from gmc_astro.models import Encoder, load_encoder
+
+IMAGES = {"compact": 512, "ViT-B-32": 64}
+VIEWS = (1, 8)
+LOADING = """
+import time, torch
+start = time.perf_counter()
+from gmc_astro.models import load_encoder
+load_encoder("compact", device="cpu")
+print(time.perf_counter() - start)
+"""
+
+
+def seconds_an_image(encoder: Encoder, images: np.ndarray, views: int) -> float:
+    """Time of one pass over the images."""
+    start = time.perf_counter()
+    encoder.encode_images(images, views=views)
+    return (time.perf_counter() - start) / len(images)
+
+
+def loading(rounds: int) -> float:
+    """Seconds until the bundled model is ready, the fastest of some fresh processes."""
+    found = []
+    for _ in range(rounds):
+        run = [sys.executable, "-W", "ignore", "-c", LOADING]
+        output = subprocess.run(run, capture_output=True, text=True, check=True).stdout
+        found.append(float(output))
+    return min(found)
+
+
+def main() -> None:
+    """Time both in turns, print one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="rounds (default: 5)")
+    parser.add_argument("--save", action="store_true", help="write results/cpu_speed.json")
+    options = parser.parse_args()
+
+    encoders = {
+        "compact": load_encoder("compact", device="cpu"),
+        "ViT-B-32": load_encoder("ViT-B-32", weights="random", device="cpu"),
+    }
+    rng = np.random.default_rng(0)
+    images = {
+        name: rng.integers(0, 255, (IMAGES[name], e.contract.size, e.contract.size, 3), np.uint8)
+        for name, e in encoders.items()
+    }
+    best = {(name, views): np.inf for name in encoders for views in VIEWS}
+    for turn in range(options.rounds + 1):  # the first warms up
+        for name, views in best:
+            part = images[name][: max(len(images[name]) // views, 8)]
+            seconds = seconds_an_image(encoders[name], part, views)
+            if turn:
+                best[name, views] = min(best[name, views], seconds)
+    rates = {key: 1 / value for key, value in best.items()}
+    about = {
+        **machine(),
+        "threads": torch.get_num_threads(),
+        "cores": len(os.sched_getaffinity(0)),
+        "precision": ", ".join(f"{name} {e.precision}" for name, e in encoders.items()),
+        "loading the bundled model, seconds": round(loading(3), 2),
+    }
+    lines = [f"{key}: {value}" for key, value in about.items()]
+    lines += ["", f"{'images/s':<12}{'compact, 96 px':>16}{'ViT-B/32, 224 px':>18}{'ratio':>8}"]
+    for views in VIEWS:
+        ours, theirs = rates["compact", views], rates["ViT-B-32", views]
+        lines.append(f"views={views:<6}{ours:>16.1f}{theirs:>18.1f}{ours / theirs:>8.1f}")
+    print("\n".join(lines))
+    if options.save:
+        results = {f"{name} views={views}": round(rate, 2) for (name, views), rate in rates.items()}
+        write_results("cpu_speed", {"about": about, "images_per_second": results}, lines)
+
+
+if __name__ == "__main__":
+    main()
