@@ -61,9 +61,11 @@ intersphinx_mapping = {
 
 def setup(app):
     """Draw the pictures before the pages are read."""
+    from failures import write_failures
     from pictures import draw_recipes
 
     def draw(app):
         draw_recipes(HERE / "_static" / "drawn" / "recipes.png")
+        write_failures(HERE / "_static" / "drawn")
 
     app.connect("builder-inited", draw)
