@@ -12,6 +12,7 @@ Not asked for, each for its reason:
 
 - An example of a method whose class has one: the class's example shows its methods together.
 - Examples and parameters of exceptions: they are raised here and only caught elsewhere.
+- Parameters of a protocol: nobody makes an instance of it.
 - Returns of a property: it is read as an attribute, and its summary says what it is.
 - Anything of a method that overrides one of ours and has no docstring: Python and Sphinx show the
   docstring of the overridden one, which is asked in its own class.
@@ -99,8 +100,9 @@ def check(name: str, item: Any, *, example: bool = False) -> Iterator[str]:
     """Sentences, one for each lack of one docstring."""
     doc = Validator(get_doc_object(item))
     exception = inspect.isclass(item) and issubclass(item, BaseException)
+    unmade = exception or getattr(item, "_is_protocol", False)
     for code, sentence in validate(doc.doc)["errors"]:
-        if code in CODES and not (exception and code.startswith("PR")):
+        if code in CODES and not (unmade and code.startswith("PR")):
             yield f"{name}: {code} {sentence}"
     if example and not exception and not any(">>> " in line for line in doc.examples):
         yield f"{name}: EX01 No example found"
@@ -118,13 +120,14 @@ def raises_of(item: Any) -> set[str]:
         bodies = [item.__dict__.get("__init__"), item.__dict__.get("__post_init__")]
     else:
         bodies = [item]
-    written = [body for body in bodies if body and not is_generated(body)]
+    written = [body for body in bodies if body and is_written(body)]
     return set().union(*(own_raises(body) for body in written))
 
 
-def is_generated(function: Callable[..., Any]) -> bool:
-    """Whether there is no source of it: a dataclass's constructor."""
-    return inspect.unwrap(function).__code__.co_filename.startswith("<")
+def is_written(function: Callable[..., Any]) -> bool:
+    """Whether its source is ours: not a dataclass's constructor, nor a protocol's."""
+    generated = inspect.unwrap(function).__code__.co_filename.startswith("<")
+    return function.__module__.startswith("gmc_astro") and not generated
 
 
 def lacks(packages: list[str] = PACKAGES) -> list[str]:
