@@ -90,6 +90,7 @@ def summarise(benchmark: Benchmark) -> dict[str, Any]:
     return {
         "data": {
             "name": dataset.name,
+            "data_set": dataset.name,
             "images": len(dataset),
             "side": int(dataset.images.shape[1]),
             "classes": dict(zip(dataset.scheme.names, rows, strict=True)),
