@@ -74,7 +74,7 @@ def public_methods(cls: type) -> Iterator[tuple[str, Any]]:
 def overrides(cls: type, name: str) -> bool:
     """Whether another class of ours above this one documents a method of this name."""
     return any(
-        inspect.getdoc(base.__dict__[name])
+        base.__dict__[name].__doc__
         for base in cls.__mro__[1:]
         if name in base.__dict__ and base.__module__.startswith("gmc_astro")
     )
@@ -138,7 +138,7 @@ def lacks(packages: list[str] = PACKAGES) -> list[str]:
         if not inspect.isclass(item):
             continue
         for method, function in public_methods(item):
-            if inspect.getdoc(function) is None and overrides(item, method):
+            if function.__doc__ is None and overrides(item, method):
                 continue
             found += check(f"{name}.{method}", function)
     return found
