@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
+import textwrap
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.modeling.models import Sersic2D
+from astropy.table import Table
 from astropy.wcs import WCS
 
 TINY = {
@@ -135,3 +139,44 @@ def tiny_folder(tmp_path_factory, tiny_encoder):
     from gmc_astro.models import write_checkpoint
 
     return write_checkpoint(tmp_path_factory.mktemp("models") / "tiny", tiny_encoder)
+
+
+def blocks_of(page, language="python"):
+    """Code blocks of a page in reStructuredText, in order."""
+    pattern = rf"^( *)\.\. code-block:: {language}\n(?: +:.*\n)*\n((?:\1   .*\n|\n)+)"
+    found = re.findall(pattern, Path(page).read_text(), flags=re.M)
+    return [textwrap.dedent(text) for _, text in found]
+
+
+@pytest.fixture(scope="session")
+def code_blocks():
+    """The function that reads the code blocks of a page."""
+    return blocks_of
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """A folder with the inputs that README and the documentation name."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "cutouts").mkdir()
+    (tmp_path / "gz2").mkdir()
+    files, stack = [], []
+    for i in range(12):
+        plane = galaxy(96, 5, ellip=0.7 * (i % 2), theta=rng.uniform(0, 3), noise=0.01, seed=i)
+        planes = np.stack([0.3 * plane, 0.6 * plane, plane]).astype(">f4")
+        header = fits.Header({"BANDS": "grz"})
+        fits.PrimaryHDU(planes, header).writeto(tmp_path / "cutouts" / f"{i:02d}.fits")
+        files.append(f"cutouts/{i:02d}.fits")
+        stack.append(np.clip(60 * np.arcsinh(4 * plane), 0, 255))
+    table = Table({"file": files, "label": ["barred spiral", "unbarred spiral"] * 6})
+    table.write(tmp_path / "labels.csv")
+    table.write(tmp_path / "held_out.csv")
+    images = np.repeat(np.array(stack, np.uint8)[..., None], 3, axis=-1)
+    with h5py.File(tmp_path / "Galaxy10_DECals.h5", "w") as file:
+        file["images"] = images
+        file["ans"] = np.arange(12) % 2
+    votes = Table({"id": np.arange(12).astype(str), "label": ["elliptical", "edge_on"] * 6})
+    votes["file"] = [f"../{name}" for name in files]
+    votes.write(tmp_path / "gz2" / "votes.csv")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

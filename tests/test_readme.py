@@ -3,10 +3,7 @@
 import re
 from pathlib import Path
 
-import h5py
-import numpy as np
 import pytest
-from astropy.io import fits
 from astropy.table import Table
 
 from gmc_astro.testing import serve_surveys
@@ -15,42 +12,13 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.rst").read_text()
 
 
-def blocks(language):
-    pattern = rf"\.\. code-block:: {language}\n\n((?:   .*\n|\n)+)"
-    return [re.sub("^   ", "", text, flags=re.M) for text in re.findall(pattern, README)]
+@pytest.fixture(scope="module")
+def blocks(code_blocks):
+    return code_blocks(ROOT / "README.rst")
 
 
-@pytest.fixture
-def workplace(tmp_path, monkeypatch, make_galaxy):
-    """A folder with the inputs that README names."""
-    rng = np.random.default_rng(0)
-    (tmp_path / "cutouts").mkdir()
-    (tmp_path / "gz2").mkdir()
-    files, stack = [], []
-    for i in range(12):
-        plane = make_galaxy(96, 5, ellip=0.7 * (i % 2), theta=rng.uniform(0, 3), noise=0.01, seed=i)
-        cube = np.stack([0.3 * plane, 0.6 * plane, plane]).astype(">f4")
-        header = fits.Header({"BANDS": "grz"})
-        fits.PrimaryHDU(cube, header).writeto(tmp_path / "cutouts" / f"{i:02d}.fits")
-        files.append(f"cutouts/{i:02d}.fits")
-        stack.append(np.clip(60 * np.arcsinh(4 * plane), 0, 255))
-    labels = np.array(["barred spiral", "unbarred spiral"] * 6)
-    table = Table({"file": files, "label": labels})
-    table.write(tmp_path / "labels.csv")
-    table.write(tmp_path / "held_out.csv")
-    images = np.repeat(np.array(stack, np.uint8)[..., None], 3, axis=-1)
-    with h5py.File(tmp_path / "Galaxy10_DECals.h5", "w") as file:
-        file["images"] = images
-        file["ans"] = np.arange(12) % 2
-    votes = Table({"id": np.arange(12).astype(str), "label": ["elliptical", "edge_on"] * 6})
-    votes["file"] = [f"../{name}" for name in files]
-    votes.write(tmp_path / "gz2" / "votes.csv")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def test_examples_run(workplace, capsys):
-    script, _, few_labels, _ = blocks("python")
+def test_examples_run(blocks, workplace, capsys):
+    script, _, few_labels, _ = blocks
     exec(script, {})
     assert "11.fits" in capsys.readouterr().out
     assert len(Table.read("predictions.ecsv")) == 12
@@ -60,19 +28,19 @@ def test_examples_run(workplace, capsys):
     assert (workplace / "galaxy10" / "gmc_astro.json").is_file()
 
 
-def test_positions_example_runs(workplace, capsys, monkeypatch):
+def test_positions_example_runs(blocks, workplace, capsys, monkeypatch):
     """From a survey server on this machine."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(workplace))
     (workplace / "astropy").mkdir()
     with serve_surveys():
-        exec(blocks("python")[1], {})
+        exec(blocks[1], {})
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.endswith(" ok") for line in lines) == 2
 
 
-def test_pretraining_example_runs(workplace):
+def test_pretraining_example_runs(blocks, workplace):
     """With a model that needs no download, for one epoch."""
-    code = blocks("python")[3]
+    code = blocks[3]
     assert '"ViT-B-16", weights="openai"' in code
     code = code.replace('"ViT-B-16", weights="openai"', '"compact", weights="random"')
     exec(code.replace("epochs=30", "epochs=1"), {})

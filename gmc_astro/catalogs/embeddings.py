@@ -113,6 +113,21 @@ def open_embeddings(
     ------
     gmc_astro.exceptions.InputError
         If the run kept none or is not complete, or the classifier has another model.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from gmc_astro import GalaxyMorphologyClassifier, classify_catalog
+    >>> from gmc_astro.catalogs import open_embeddings
+    >>> images = np.zeros((4, 64, 64, 3), dtype=np.uint8)
+    >>> classifier = GalaxyMorphologyClassifier(device="cpu", views=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = classify_catalog(classifier, images, Path(folder) / "run", embeddings=True)
+    ...     embeddings = np.array(open_embeddings(run, classifier))
+    >>> embeddings.shape, embeddings.dtype.name
+    ((4, 256), 'float16')
     """
     folder = Path(output)
     manifest, report = read_json(folder / "manifest.json"), read_json(folder / "report.json")

@@ -75,6 +75,25 @@ def classify_partitions(
     ------
     gmc_astro.exceptions.InputError
         If it is no LSDB catalogue, or one of these columns is there already.
+
+    Examples
+    --------
+    >>> import io
+    >>> import lsdb
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from PIL import Image
+    >>> from gmc_astro import GalaxyMorphologyClassifier
+    >>> from gmc_astro.catalogs import classify_partitions
+    >>> file = io.BytesIO()
+    >>> Image.fromarray(np.zeros((96, 96, 3), np.uint8)).save(file, "JPEG")
+    >>> jpeg = file.getvalue()
+    >>> frame = pd.DataFrame({"ra": [184.85, 150.12], "dec": [5.79, 2.21], "jpeg": [jpeg, jpeg]})
+    >>> catalog = lsdb.from_dataframe(frame, margin_threshold=None)
+    >>> classifier = GalaxyMorphologyClassifier(device="cpu", views=1)
+    >>> classified = classify_partitions(classifier, catalog)
+    >>> sorted(set(classified.columns) - set(catalog.columns))
+    ['entropy', 'label', 'probabilities', 'probability', 'status']
     """
     if not hasattr(catalog, "map_partitions") or not hasattr(catalog, "margin"):
         raise InputError(

@@ -92,6 +92,20 @@ def read_report(output: str | os.PathLike) -> dict[str, Any]:
     ------
     gmc_astro.exceptions.InputError
         If there is none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from gmc_astro import GalaxyMorphologyClassifier, classify_catalog
+    >>> from gmc_astro.catalogs import read_report
+    >>> images = np.zeros((4, 64, 64, 3), dtype=np.uint8)
+    >>> classifier = GalaxyMorphologyClassifier(device="cpu", views=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = read_report(classify_catalog(classifier, images, Path(folder) / "run"))
+    >>> report["rows"], report["classified"], report["failed"], report["complete"]
+    (4, 4, {}, True)
     """
     report = read_json(Path(output) / REPORT_FILE)
     if report is None:

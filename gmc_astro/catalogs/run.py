@@ -345,6 +345,21 @@ def merge_catalog(
         If the run is not complete, the suffix is unknown, or the file exists.
     gmc_astro.exceptions.OutputError
         If a shard is damaged or the disk refuses.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from gmc_astro import GalaxyMorphologyClassifier, classify_catalog
+    >>> from gmc_astro.catalogs import merge_catalog
+    >>> images = np.zeros((4, 64, 64, 3), dtype=np.uint8)
+    >>> classifier = GalaxyMorphologyClassifier(device="cpu", views=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = classify_catalog(classifier, images, Path(folder) / "run")
+    ...     path = merge_catalog(run, Path(folder) / "predictions.ecsv")
+    ...     print(path.name)
+    predictions.ecsv
     """
     folder = Path(output)
     manifest = read_manifest(folder)

@@ -346,6 +346,11 @@ class Predicting(ModelUser):
         -------
         accuracy : float
             Share of rows that are classified as labelled.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If labels and images differ in number, or the images are of no kind that is known.
         """
         table = self.predict(images, **source)
         names = table.meta["class_names"]

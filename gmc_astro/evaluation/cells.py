@@ -34,6 +34,12 @@ class Cell:
         Share of the training part that has labels; 0 for a method that needs none.
     seed : int
         The split.
+
+    Examples
+    --------
+    >>> from gmc_astro.evaluation import Cell
+    >>> Cell("results/cells", "probe", 0.1, 0).name
+    'probe_10percent_seed0'
     """
 
     folder: Path

@@ -46,6 +46,13 @@ class DatasetRecord:
         Its files; where there are two, the first trains and the second tests.
     scheme : `~gmc_astro.morphology.ClassScheme`
         What its label numbers mean.
+
+    Examples
+    --------
+    >>> from gmc_astro.evaluation import DATASETS
+    >>> record = DATASETS["galaxy-mnist"]
+    >>> [file.name for file in record.files], record.scheme.name
+    (['train_dataset.hdf5', 'test_dataset.hdf5'], 'GALAXY_MNIST')
     """
 
     name: str
@@ -116,6 +123,18 @@ class Dataset:
         Colours of the images, where they are known.
     about : mapping, optional
         Where they are from, and what was left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro import ClassScheme
+    >>> from gmc_astro.evaluation import Dataset
+    >>> images = np.random.default_rng(0).integers(0, 255, (20, 64, 64, 3), np.uint8)
+    >>> ids, targets = np.arange(20).astype(str), np.arange(20) % 2
+    >>> scheme = ClassScheme.from_any(["spiral", "smooth"])
+    >>> dataset = Dataset("mine", images, ids, targets, scheme)
+    >>> len(dataset), dataset.rows(["3", "7"])
+    (20, array([3, 7]))
     """
 
     name: str
@@ -165,7 +184,13 @@ class Dataset:
         return source, np.asarray(self.scheme.names)[self.targets[rows]]
 
     def fingerprint(self) -> dict[str, str]:
-        """Hashes of the labels and of the pixels, as keys of what was computed from them."""
+        """Hashes of the labels and of the pixels, as keys of what was computed from them.
+
+        Returns
+        -------
+        fingerprint : dict of str to str
+            Two hashes by name.
+        """
         pixels = hashlib.sha256(np.ascontiguousarray(self.images)).hexdigest()
         labels = catalogue_hash(self.ids, self.targets, self.scheme.names)
         return {"labels_sha256": labels, "pixels_sha256": pixels}
@@ -212,6 +237,22 @@ def load_dataset(
         missing or out of range.
     gmc_astro.exceptions.UnreadableImageError
         If a file is not HDF5.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from gmc_astro.evaluation import load_dataset
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("smooth", "spiral"):  # a folder of images for each class
+    ...         (Path(folder) / name).mkdir()
+    ...         picture = Image.fromarray(np.zeros((80, 80, 3), np.uint8))
+    ...         picture.save(Path(folder) / name / "1.png")
+    ...     dataset = load_dataset("folder", folder, size=64)
+    >>> len(dataset), dataset.scheme.names
+    (2, ('smooth', 'spiral'))
     """
     if name == "folder":
         return _load_folder(path, size, classes)

@@ -36,6 +36,15 @@ class DataFile:
         ``sha256_starts`` where it is known in full, empty where nothing is.
     size : str, optional
         About how large it is, for people.
+
+    Examples
+    --------
+    >>> import hashlib
+    >>> from gmc_astro.evaluation import DataFile
+    >>> digest = hashlib.sha256(b"images").hexdigest()
+    >>> file = DataFile("images.h5", sha256_starts=digest[:8], sha256_ends=digest[-5:])
+    >>> file.matches(digest), file.url
+    (True, None)
     """
 
     name: str
@@ -99,6 +108,20 @@ def find_file(
     gmc_astro.exceptions.InputError
         If it is missing and cannot or shall not be downloaded, or what was downloaded has
         another checksum.
+
+    Examples
+    --------
+    >>> import hashlib
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from gmc_astro.evaluation import DataFile, find_file
+    >>> file = DataFile("images.h5", sha256_starts=hashlib.sha256(b"images").hexdigest())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "images.h5"
+    ...     _ = path.write_bytes(b"images")
+    ...     found = find_file(file, path)
+    >>> found["published"]
+    True
     """
     path = Path(path)
     if not path.is_file() and download and file.url:
@@ -140,6 +163,28 @@ def download_file(file: DataFile, path: str | os.PathLike, *, progress: bool = F
     ------
     gmc_astro.exceptions.InputError
         If the server does not give it, it is cut off, or its checksum is wrong.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import threading
+    >>> from functools import partial
+    >>> from http.server import HTTPServer, SimpleHTTPRequestHandler
+    >>> from pathlib import Path
+    >>> from gmc_astro.evaluation import DataFile, download_file
+    >>> class Handler(SimpleHTTPRequestHandler):
+    ...     def log_message(self, *args):
+    ...         pass
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "images.h5").write_bytes(b"images")
+    ...     server = HTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))
+    ...     threading.Thread(target=server.serve_forever).start()
+    ...     url = f"http://127.0.0.1:{server.server_port}/images.h5"
+    ...     download_file(DataFile("images.h5", url), Path(folder) / "copy.h5")
+    ...     server.shutdown()
+    ...     server.server_close()
+    ...     print((Path(folder) / "copy.h5").read_bytes())
+    b'images'
     """
     digest = hashlib.sha256()
     try:

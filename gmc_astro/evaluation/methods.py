@@ -40,6 +40,14 @@ class ModelOptions:
         Where everything is computed.
     views : {1, 2, 4, 8}, optional
         Orientations to average over, for every method.
+
+    Examples
+    --------
+    >>> from gmc_astro import ClassScheme
+    >>> from gmc_astro.evaluation import ModelOptions
+    >>> scheme = ClassScheme.from_any(["spiral", "smooth"])
+    >>> ModelOptions(views=1).classifier(scheme, seed=0).views
+    1
     """
 
     model: str = "compact"
@@ -94,6 +102,22 @@ class Task:
         How supervised methods train.
     progress : bool, optional
         Show progress bars of long trainings.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro import ClassScheme
+    >>> from gmc_astro.evaluation import ModelOptions, Task, find_row
+    >>> from gmc_astro.learning import LabelTraining
+    >>> from gmc_astro.sources import ArraySource
+    >>> images = np.random.default_rng(0).integers(0, 255, (6, 64, 64, 3), np.uint8)
+    >>> labels = np.array(["spiral", "smooth"] * 2)
+    >>> scheme = ClassScheme.from_any(["spiral", "smooth"])
+    >>> model = ModelOptions(device="cpu", views=1)
+    >>> train, test = ArraySource(images[:4]), ArraySource(images[4:])
+    >>> task = Task(train, labels, test, scheme, 0, model, LabelTraining())
+    >>> find_row("zero-shot").run(task).shape
+    (2, 2)
     """
 
     train: ArraySource
@@ -126,6 +150,12 @@ class Method:
         Whether it trains as `~gmc_astro.learning.LabelTraining` say.
     fit : str or None, optional
         Method of `~gmc_astro.classifier.GalaxyMorphologyClassifier.fit` that it needs.
+
+    Examples
+    --------
+    >>> from gmc_astro.evaluation import METHODS
+    >>> METHODS["zero-shot"].labels, METHODS["convnext"].trains
+    (False, True)
     """
 
     about: str
@@ -150,6 +180,13 @@ class Row:
         The method.
     name, weights : str
         Network and weights, where the method takes them.
+
+    Examples
+    --------
+    >>> from gmc_astro.evaluation import find_row
+    >>> row = find_row("clip:ViT-B-16@openai")
+    >>> row.name, row.weights, row.method.labels
+    ('ViT-B-16', 'openai', True)
     """
 
     text: str
@@ -158,11 +195,28 @@ class Row:
     weights: str
 
     def run(self, task: Task) -> np.ndarray:
-        """Class probabilities of the test images, shape (n, K)."""
+        """Class probabilities of the test images, shape (n, K).
+
+        Parameters
+        ----------
+        task : `Task`
+            Images with labels, and images to classify.
+
+        Returns
+        -------
+        probabilities : `~numpy.ndarray`, shape (n, K)
+            One row a test image.
+        """
         return self.method.run(task, self.name, self.weights)
 
     def to_dict(self) -> dict[str, Any]:
-        """What the row is, as plain values; a file of weights by its hash."""
+        """What the row is, as plain values; a file of weights by its hash.
+
+        Returns
+        -------
+        row : dict of str to str
+            ``row``, ``name`` and ``weights``.
+        """
         path = Path(self.weights)
         digest = ""
         if self.weights and path.is_file():

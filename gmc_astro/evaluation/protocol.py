@@ -59,6 +59,26 @@ class Benchmark:
         What the model is.
     leakage : mapping or None
         What `check_leakage` found.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from gmc_astro import ClassScheme
+    >>> from gmc_astro.evaluation import Dataset, ModelOptions, run_benchmark
+    >>> images = np.random.default_rng(0).integers(0, 255, (20, 64, 64, 3), np.uint8)
+    >>> ids, targets = np.arange(20).astype(str), np.arange(20) % 2
+    >>> scheme = ClassScheme.from_any(["spiral", "smooth"])
+    >>> dataset = Dataset("mine", images, ids, targets, scheme)
+    >>> model = ModelOptions(device="cpu", views=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     benchmark = run_benchmark(
+    ...         dataset, folder, methods=["zero-shot"], fractions=[1.0], seeds=[0], model=model
+    ...     )
+    ...     (cell,) = benchmark.over_seeds("zero-shot", 1.0)
+    ...     targets = benchmark.targets(cell)
+    >>> benchmark.rows, targets
+    (('zero-shot',), array([1, 0, 0, 1]))
     """
 
     dataset: Dataset
@@ -70,11 +90,35 @@ class Benchmark:
     leakage: dict[str, Any] | None = None
 
     def over_seeds(self, row: str, fraction: float) -> list[Cell]:
-        """Cells of a method at a fraction, one a seed."""
+        """Cells of a method at a fraction, one a seed.
+
+        Parameters
+        ----------
+        row : str
+            The method, as it was written.
+        fraction : float
+            Share of the training part that had labels.
+
+        Returns
+        -------
+        cells : list of `Cell`
+            In the order of the splits.
+        """
         return [self.cells[row, fraction, split.seed] for split in self.splits]
 
     def targets(self, cell: Cell) -> np.ndarray:
-        """True classes of a cell's test images, shape (n,)."""
+        """True classes of a cell's test images, shape (n,).
+
+        Parameters
+        ----------
+        cell : `Cell`
+            One of `cells`.
+
+        Returns
+        -------
+        targets : `~numpy.ndarray` of int, shape (n,)
+            One a test image.
+        """
         return self.dataset.targets[self.dataset.rows(cell.ids.tolist())]
 
 
@@ -130,6 +174,26 @@ def run_benchmark(
     gmc_astro.exceptions.InputError
         If a method or fraction is unknown, the folder holds another catalogue's splits or
         cells of other settings, or a method gives no probabilities for an image.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from gmc_astro import ClassScheme
+    >>> from gmc_astro.evaluation import Dataset, ModelOptions, run_benchmark
+    >>> images = np.random.default_rng(0).integers(0, 255, (20, 64, 64, 3), np.uint8)
+    >>> ids, targets = np.arange(20).astype(str), np.arange(20) % 2
+    >>> scheme = ClassScheme.from_any(["spiral", "smooth"])
+    >>> dataset = Dataset("mine", images, ids, targets, scheme)
+    >>> model = ModelOptions(device="cpu", views=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     benchmark = run_benchmark(
+    ...         dataset, folder, methods=["zero-shot"], fractions=[1.0], seeds=[0], model=model
+    ...     )
+    ...     (cell,) = benchmark.over_seeds("zero-shot", 1.0)
+    ...     shape = cell.probabilities.shape
+    >>> shape
+    (4, 2)
     """
     rows = [find_row(text) for text in dict.fromkeys(methods)]
     fractions = tuple(sorted(set(map(float, fractions))))
@@ -272,6 +336,19 @@ def check_leakage(dataset: Dataset, training_images: Any) -> dict[str, Any]:
     ------
     gmc_astro.exceptions.InputError
         If no training image can be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro import ClassScheme
+    >>> from gmc_astro.evaluation import Dataset, check_leakage
+    >>> images = np.random.default_rng(0).integers(0, 255, (20, 64, 64, 3), np.uint8)
+    >>> ids, targets = np.arange(20).astype(str), np.arange(20) % 2
+    >>> scheme = ClassScheme.from_any(["spiral", "smooth"])
+    >>> dataset = Dataset("mine", images, ids, targets, scheme)
+    >>> leakage = check_leakage(dataset, images[3:4])
+    >>> leakage["smallest_bits"], leakage["alike"]
+    (0, ['3'])
     """
     known, ok = hash_source(open_images(training_images))
     if not ok.any():

@@ -59,6 +59,24 @@ def write_report(
     -------
     path : `~pathlib.Path`
         ``report.rst``. It has no titles of sections, so that any page can include it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from gmc_astro import ClassScheme
+    >>> from gmc_astro.evaluation import Dataset, ModelOptions, run_benchmark, write_report
+    >>> images = np.random.default_rng(0).integers(0, 255, (20, 64, 64, 3), np.uint8)
+    >>> ids, targets = np.arange(20).astype(str), np.arange(20) % 2
+    >>> scheme = ClassScheme.from_any(["spiral", "smooth"])
+    >>> dataset = Dataset("mine", images, ids, targets, scheme)
+    >>> model = ModelOptions(device="cpu", views=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     benchmark = run_benchmark(
+    ...         dataset, folder, methods=["zero-shot"], fractions=[1.0], seeds=[0], model=model
+    ...     )
+    ...     print(write_report(benchmark, folder + "/report", figures=False).name)
+    report.rst
     """
     output, title = Path(output), title or benchmark.dataset.name
     report = summarise(benchmark)
@@ -84,12 +102,32 @@ def summarise(benchmark: Benchmark) -> dict[str, Any]:
         ``data``, ``protocol``, ``model``, ``software``, ``results`` (for each method and
         fraction the scores' mean, standard deviation over seeds and interval, and each
         cell), and ``paired`` (for each fraction and two methods, tests of their difference).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from gmc_astro import ClassScheme
+    >>> from gmc_astro.evaluation import Dataset, ModelOptions, run_benchmark, summarise
+    >>> images = np.random.default_rng(0).integers(0, 255, (20, 64, 64, 3), np.uint8)
+    >>> ids, targets = np.arange(20).astype(str), np.arange(20) % 2
+    >>> scheme = ClassScheme.from_any(["spiral", "smooth"])
+    >>> dataset = Dataset("mine", images, ids, targets, scheme)
+    >>> model = ModelOptions(device="cpu", views=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     benchmark = run_benchmark(
+    ...         dataset, folder, methods=["zero-shot"], fractions=[1.0], seeds=[0], model=model
+    ...     )
+    ...     report = summarise(benchmark)
+    >>> list(report)
+    ['data', 'protocol', 'model', 'software', 'leakage', 'results', 'paired']
     """
     dataset = benchmark.dataset
     rows = np.bincount(dataset.targets, minlength=len(dataset.scheme.names)).tolist()
     return {
         "data": {
             "name": dataset.name,
+            "data_set": dataset.name,
             "images": len(dataset),
             "side": int(dataset.images.shape[1]),
             "classes": dict(zip(dataset.scheme.names, rows, strict=True)),

@@ -73,13 +73,30 @@ class Split:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the split as plain values for JSON."""
+        """Return the split as plain values for JSON.
+
+        Returns
+        -------
+        values : dict
+            `from_dict` reads them back.
+        """
         train = {name: list(members) for name, members in self.train.items()}
         return {"seed": self.seed, "test": list(self.test), "train": train}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Split:
-        """Read what `to_dict` gave."""
+        """Read what `to_dict` gave.
+
+        Parameters
+        ----------
+        values : mapping
+            Plain values, also after a round trip through JSON.
+
+        Returns
+        -------
+        split : `Split`
+            The same one.
+        """
         train = {name: tuple(members) for name, members in values["train"].items()}
         return cls(int(values["seed"]), tuple(values["test"]), train)
 
@@ -120,6 +137,14 @@ def make_split(
     gmc_astro.exceptions.InputError
         If an id occurs twice, fewer than two classes have a galaxy to train on, or no galaxy
         is left to test with.
+
+    Examples
+    --------
+    >>> from gmc_astro.evaluation import make_split
+    >>> ids = [f"galaxy {i}" for i in range(10)]
+    >>> split = make_split(ids, [0, 1] * 5, ["spiral", "smooth"], seed=0)
+    >>> len(split.test)
+    2
     """
     ids, targets = np.asarray(ids, dtype=str), np.asarray(targets)
     if len(np.unique(ids)) < len(ids):
@@ -180,6 +205,19 @@ def frozen_splits(
     ------
     gmc_astro.exceptions.InputError
         If the file was made for other galaxies, labels or options, or cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from gmc_astro.evaluation import frozen_splits
+    >>> ids, targets, names = [f"galaxy {i}" for i in range(10)], [0, 1] * 5, ["spiral", "smooth"]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "splits.json"
+    ...     drawn = frozen_splits(path, ids, targets, names, seeds=[0])
+    ...     read = frozen_splits(path, ids, targets, names, seeds=[0, 1])
+    >>> drawn[0] == read[0], len(read)
+    (True, 2)
     """
     path = Path(path)
     about = {

@@ -71,6 +71,21 @@ def train_tower(
     ------
     gmc_astro.exceptions.InputError
         If images and targets differ in number, or there are none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.evaluation import train_tower
+    >>> from gmc_astro.learning import LabelTraining
+    >>> from gmc_astro.models import timm_tower, tower_contract
+    >>> network = timm_tower("test_resnet", classes=2)
+    >>> contract = tower_contract(network, 64)
+    >>> images = np.random.default_rng(0).integers(0, 255, (8, 64, 64, 3), np.uint8)
+    >>> targets = np.array([0, 1] * 4)
+    >>> settings = LabelTraining(epochs=1, least_steps=1)
+    >>> trained = train_tower(network, images, targets, contract, settings=settings, device="cpu")
+    >>> trained.training
+    False
     """
     settings = settings or LabelTraining()
     if len(images) != len(targets) or not len(images):
@@ -127,6 +142,17 @@ def predict_tower(
     -------
     probabilities : `~numpy.ndarray`, shape (N, K), dtype float64
         Rows sum to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.evaluation import predict_tower
+    >>> from gmc_astro.models import timm_tower, tower_contract
+    >>> network = timm_tower("test_resnet", classes=2)
+    >>> contract = tower_contract(network, 64)
+    >>> images = np.random.default_rng(0).integers(0, 255, (8, 64, 64, 3), np.uint8)
+    >>> predict_tower(network.eval(), images, contract, views=1, device="cpu").shape
+    (8, 2)
     """
     device = pick_device(device)
     precision = pick_precision(precision, device)

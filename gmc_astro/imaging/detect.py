@@ -43,6 +43,17 @@ def find_galaxies(image: np.ndarray, *, threshold: float = 8.0, min_area: int = 
         If the picture is not (H, W, 3).
     gmc_astro.exceptions.MeasurementError
         If there is no source.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.imaging import find_galaxies
+    >>> y, x = np.mgrid[:128, :128]
+    >>> light = 200 * np.exp(-np.hypot(x - 40, (y - 80) / 0.6) / 6)
+    >>> sky = np.random.default_rng(0).normal(10, 1, (128, 128, 3))
+    >>> galaxies = find_galaxies(light[..., np.newaxis] + sky)
+    >>> round(galaxies["x"][0]), round(galaxies["y"][0])
+    (40, 80)
     """
     from astropy.stats import mad_std
     from photutils.background import Background2D, MedianBackground
@@ -98,6 +109,18 @@ def cut_out(image: np.ndarray, galaxies: QTable, *, size: int) -> tuple[np.ndarr
         black. Black beyond the picture's edge.
     width : `~numpy.ndarray`, shape (N,)
         Side of each cutout in pixels of the picture.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.imaging import cut_out, find_galaxies
+    >>> y, x = np.mgrid[:128, :128]
+    >>> light = 200 * np.exp(-np.hypot(x - 40, (y - 80) / 0.6) / 6)
+    >>> sky = np.random.default_rng(0).normal(10, 1, (128, 128, 3))
+    >>> picture = light[..., np.newaxis] + sky
+    >>> cutouts, width = cut_out(picture, find_galaxies(picture), size=64)
+    >>> cutouts.shape, width.shape
+    ((1, 64, 64, 3), (1,))
     """
     planes = np.moveaxis(np.asarray(image, np.float32), -1, 0)
     planes = planes - np.median(planes, axis=(1, 2), keepdims=True)

@@ -45,6 +45,14 @@ class Bands:
         Celestial coordinates, if the file has them.
     path : str
         The file, or the first of several.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.imaging import Bands
+    >>> bands = Bands(np.zeros((3, 64, 64), np.float32), ("g", "r", "z"))
+    >>> bands.names, bands.pixel_scale
+    (('g', 'r', 'z'), None)
     """
 
     data: np.ndarray
@@ -92,6 +100,21 @@ def read_bands(
         If a file is missing, is not FITS, is cut off, or holds no image.
     gmc_astro.exceptions.InputError
         If ``names`` are not as many as there are planes, or files differ in shape.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from astropy.io import fits
+    >>> from gmc_astro.imaging import read_bands
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "cutout.fits"
+    ...     header = fits.Header({"BANDS": "grz"})
+    ...     fits.PrimaryHDU(np.ones((3, 64, 64), ">f4"), header).writeto(path)
+    ...     bands = read_bands(path)
+    >>> bands.names, bands.data.shape, bands.data.dtype.name
+    (('g', 'r', 'z'), (3, 64, 64), 'float32')
     """
     if isinstance(path, Mapping):
         return _join({band: read_bands(p, hdu=hdu, names=[band]) for band, p in path.items()})

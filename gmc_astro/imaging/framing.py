@@ -44,6 +44,15 @@ def crop_square(
     -------
     planes : `~numpy.ndarray`, shape (B, size, size), dtype float32
         The square.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.imaging import crop_square
+    >>> planes = np.ones((3, 100, 120), np.float32)
+    >>> square = crop_square(planes, centre=(59.5, 49.5), width=80, size=40)
+    >>> square.shape, float(square.mean())
+    ((3, 40, 40), 1.0)
     """
     from scipy.ndimage import affine_transform, gaussian_filter1d
 
@@ -95,6 +104,15 @@ def frame_galaxy(
     -------
     planes : `~numpy.ndarray`, shape (B, size, size), dtype float32
         The galaxy, centred.
+
+    Examples
+    --------
+    >>> from gmc_astro.imaging import frame_galaxy, measure_galaxy
+    >>> from gmc_astro.testing import SimulatedGalaxy, render_galaxy
+    >>> planes = render_galaxy(SimulatedGalaxy(disk_radius=3.0))
+    >>> shape = measure_galaxy(planes.sum(axis=0))
+    >>> frame_galaxy(planes, shape, size=64).shape
+    (3, 64, 64)
     """
     return crop_square(planes, shape.centroid, span * shape.petro_r90, size)
 
@@ -111,6 +129,16 @@ def recipe_for(bands: Bands) -> ColourRecipe:
     -------
     recipe : `ColourRecipe`
         `GZ_DECALS` where there is z and no i, else `SDSS_VIEWER`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.imaging import Bands, recipe_for
+    >>> planes = np.zeros((3, 64, 64), np.float32)
+    >>> recipe_for(Bands(planes, ("g", "r", "z"))).name
+    'GZ_DECALS'
+    >>> recipe_for(Bands(planes, ("g", "r", "i"))).name
+    'SDSS_VIEWER'
     """
     return GZ_DECALS if "z" in bands.names and "i" not in bands.names else SDSS_VIEWER
 
@@ -154,6 +182,17 @@ def render_bands(
     ------
     gmc_astro.exceptions.InputError
         If the framing is unknown or the recipe's bands are missing.
+
+    Examples
+    --------
+    >>> from gmc_astro.imaging import Bands, render_bands
+    >>> from gmc_astro.testing import SimulatedGalaxy, render_galaxy
+    >>> bands = Bands(render_galaxy(SimulatedGalaxy()), ("g", "r", "z"))
+    >>> image, measured, note = render_bands(bands, size=64)
+    >>> image.shape, image.dtype.name, note
+    ((64, 64, 3), 'uint8', '')
+    >>> list(measured)
+    ['petro_r90', 'axis_ratio', 'centre_shift']
     """
     if framing not in get_args(Framing):
         raise InputError(f"framing={framing!r} is not one of {get_args(Framing)}")

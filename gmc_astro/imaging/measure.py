@@ -43,6 +43,15 @@ class GalaxyShape:
         Of the major axis, in degrees anticlockwise from the x axis.
     flux : float
         Petrosian flux, in the unit of the image times pixels.
+
+    Examples
+    --------
+    >>> from gmc_astro.imaging import measure_galaxy
+    >>> from gmc_astro.testing import SimulatedGalaxy, render_galaxy
+    >>> galaxy = SimulatedGalaxy(axis_ratio=0.5, bulge_share=0.0)
+    >>> shape = measure_galaxy(render_galaxy(galaxy, ("r",))[0])
+    >>> print(f"{shape.petro_r90:.0f} pixels, axis ratio {shape.axis_ratio:.1f}")
+    27 pixels, axis ratio 0.5
     """
 
     centroid: tuple[float, float]
@@ -67,6 +76,13 @@ def grey(image: np.ndarray) -> np.ndarray:
     -------
     grey : `~numpy.ndarray`, shape (H, W), dtype float32
         One plane. Display scales are not linear: shapes are good, fluxes are not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.imaging import grey
+    >>> grey(np.array([[[30, 60, 90]]], np.uint8))
+    array([[60.]], dtype=float32)
     """
     return np.asarray(image, np.float32).mean(axis=-1)
 

@@ -53,6 +53,21 @@ class ColourRecipe:
         Asinh: scaled fluxes shown as black and white.
     reference : str, optional
         Where the recipe comes from.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If the kind is unknown, or the scales or the mix do not fit the bands.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from gmc_astro.imaging import SDSS_LUPTON
+    >>> SDSS_LUPTON.bands
+    ('g', 'r', 'i')
+    >>> brighter = replace(SDSS_LUPTON, name="brighter", stretch=0.3)
+    >>> brighter.stretch, SDSS_LUPTON.stretch
+    (0.3, 0.5)
     """
 
     name: str

@@ -87,6 +87,16 @@ def is_south_up(wcs: WCS) -> bool:
     -------
     south_up : bool
         True where the first row is the southern one (shown at the top, it must be turned).
+
+    Examples
+    --------
+    >>> from astropy.wcs import WCS
+    >>> from gmc_astro.imaging import is_south_up
+    >>> wcs = WCS(naxis=2)
+    >>> wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    >>> wcs.wcs.cdelt = [-0.262 / 3600, 0.262 / 3600]
+    >>> is_south_up(wcs)
+    True
     """
     celestial = wcs.celestial
     if celestial.naxis != 2:

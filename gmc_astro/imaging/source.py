@@ -60,6 +60,15 @@ class ImageBatch:
     columns : mapping of str to array or `~astropy.units.Quantity`, optional
         What was measured on the way, one value a row (for example ``axis_ratio``);
         NaN where it could not be measured.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.imaging import ImageBatch
+    >>> images = np.zeros((2, 64, 64, 3), np.uint8)
+    >>> batch = ImageBatch(images, np.array(["ok", "timed out after 5 tries"]))
+    >>> len(batch), batch.ok
+    (2, array([ True, False]))
     """
 
     images: np.ndarray
@@ -81,6 +90,33 @@ class ImageSource(ABC):
 
     A row that cannot be had keeps its place: its status says why and its pixels are
     zeros that nobody may use. Subclasses give ``__len__``, `ids` and `iter_batches`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.imaging import ImageBatch, ImageSource
+    >>> class Noise(ImageSource):
+    ...     def __init__(self, rows):
+    ...         self.rows = rows
+    ...
+    ...     def __len__(self):
+    ...         return self.rows
+    ...
+    ...     @property
+    ...     def ids(self):
+    ...         return np.arange(self.rows).astype(str)
+    ...
+    ...     def iter_batches(self, batch_size=64, *, start=0, stop=None):
+    ...         stop = len(self) if stop is None else min(stop, len(self))
+    ...         for first in range(start, stop, batch_size):
+    ...             rows = range(first, min(first + batch_size, stop))
+    ...             drawn = [np.random.default_rng(i).bytes(64 * 64 * 3) for i in rows]
+    ...             images = np.frombuffer(b"".join(drawn), np.uint8).reshape(-1, 64, 64, 3)
+    ...             yield ImageBatch(images, np.full(len(rows), "ok"), first)
+    >>> [len(batch) for batch in Noise(100).iter_batches(40)]
+    [40, 40, 20]
+    >>> Noise(100).read().images.shape
+    (100, 64, 64, 3)
     """
 
     @abstractmethod
@@ -173,7 +209,13 @@ class ImageSource(ABC):
         return {"kind": type(self).__name__, "rows": len(self), "sha256": digest.hexdigest()}
 
     def quiet(self) -> ImageSource:
-        """Return the same rows without a progress bar of their own."""
+        """Return the same rows without a progress bar of their own.
+
+        Returns
+        -------
+        source : `ImageSource`
+            This source itself where it shows none.
+        """
         return self
 
     def in_recipe(self, recipe: ColourRecipe) -> ImageSource:

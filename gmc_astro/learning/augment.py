@@ -59,6 +59,13 @@ class Augmentation:
         of 2.7 pixels full width at half maximum.
     noise : float, optional
         Largest standard deviation of added noise, on the scale 0 to 1.
+
+    Examples
+    --------
+    >>> from gmc_astro.learning import Augmentation, PretrainSettings
+    >>> gentle = Augmentation(zoom=(0.9, 1.1), recolour=0.0, blur=0.0, noise=0.0)
+    >>> PretrainSettings(augmentation=gentle).augmentation.zoom
+    (0.9, 1.1)
     """
 
     opening: int = 0

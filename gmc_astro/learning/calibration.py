@@ -84,7 +84,13 @@ class Calibrator:
         return softmax(self.scale * (logits / self.temperature) + self.bias, axis=1)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return the calibrator as named arrays of numbers, as a checkpoint keeps them."""
+        """Return the calibrator as named arrays of numbers, as a checkpoint keeps them.
+
+        Returns
+        -------
+        arrays : dict of str to `~numpy.ndarray`
+            `from_arrays` reads them back.
+        """
         return {
             "temperature": np.array([self.temperature]),
             "scale": np.asarray(self.scale, float),
@@ -94,7 +100,18 @@ class Calibrator:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Calibrator:
-        """Read what `to_arrays` gave."""
+        """Read what `to_arrays` gave.
+
+        Parameters
+        ----------
+        arrays : mapping of str to `~numpy.ndarray`
+            Named arrays.
+
+        Returns
+        -------
+        calibrator : `Calibrator`
+            The same one.
+        """
         return cls(
             float(arrays["temperature"][0]),
             np.asarray(arrays["scale"]),

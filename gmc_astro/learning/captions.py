@@ -28,6 +28,13 @@ class Captions(Protocol):
     """Source of captions for `~gmc_astro.learning.pretrain`.
 
     ``rows`` are B rows of the source, ``flipped`` (B,) says whose image is mirrored.
+
+    Examples
+    --------
+    >>> from gmc_astro.learning import Captions, as_captions
+    >>> captions: Captions = as_captions(["a spiral galaxy", "an elliptical galaxy"], 2)
+    >>> len(captions), captions.answers
+    (2, ())
     """
 
     def __len__(self) -> int: ...
@@ -37,20 +44,80 @@ class Captions(Protocol):
         """Answers whose votes were counted; empty where there are no counts."""
 
     def write(self, rows: np.ndarray, *, epoch: int, seed: int, flipped: np.ndarray) -> list[str]:
-        """Return one caption for each of ``rows``, true of its image as it is seen."""
+        """Return one caption for each of ``rows``, true of its image as it is seen.
+
+        Parameters
+        ----------
+        rows : `~numpy.ndarray` of int, shape (B,)
+            Rows of the source.
+        epoch : int
+            Number of the pass over all rows.
+        seed : int
+            Seed of what is drawn.
+        flipped : `~numpy.ndarray` of bool, shape (B,)
+            Whose image is mirrored.
+
+        Returns
+        -------
+        captions : list of str, length B
+            One a row.
+        """
 
     def relation(
         self, rows: np.ndarray, captions: Sequence[str], *, flipped: np.ndarray
     ) -> np.ndarray:
-        """Return (B, M) int8: 1 where the caption is true of the row, -1 where not, 0 unknown."""
+        """Tell of which rows each caption is true.
+
+        Parameters
+        ----------
+        rows : `~numpy.ndarray` of int, shape (B,)
+            Rows of the source.
+        captions : sequence of str, length M
+            Sentences that `write` wrote.
+        flipped : `~numpy.ndarray` of bool, shape (B,)
+            Whose image is mirrored.
+
+        Returns
+        -------
+        relation : `~numpy.ndarray`, shape (B, M), dtype int8
+            1 where the caption is true of the row, -1 where it is not, 0 where that is not known.
+        """
 
     def similarity(
         self, rows: np.ndarray, captions: Sequence[str], *, flipped: np.ndarray, width: float
     ) -> np.ndarray:
-        """Return (B, B) float32, 0 to 1: how alike rows are; 1 where captions are equal."""
+        """Tell how alike rows are.
+
+        Parameters
+        ----------
+        rows : `~numpy.ndarray` of int, shape (B,)
+            Rows of the source.
+        captions : sequence of str, length B
+            The sentence of each row.
+        flipped : `~numpy.ndarray` of bool, shape (B,)
+            Whose image is mirrored.
+        width : float
+            How fast the similarity falls.
+
+        Returns
+        -------
+        similarity : `~numpy.ndarray`, shape (B, B), dtype float32
+            0 to 1; 1 where captions are equal.
+        """
 
     def counts(self, rows: np.ndarray) -> np.ndarray:
-        """Return (B, A) float32: votes for each of `answers`, NaN where not known."""
+        """Return the votes that were counted.
+
+        Parameters
+        ----------
+        rows : `~numpy.ndarray` of int, shape (B,)
+            Rows of the source.
+
+        Returns
+        -------
+        counts : `~numpy.ndarray`, shape (B, A), dtype float32
+            Votes for each of `answers`; NaN where they are not known.
+        """
 
 
 class FixedCaptions:
@@ -61,6 +128,20 @@ class FixedCaptions:
     captions : sequence of str
         A sentence for each row. Words for a sense of rotation are swapped where the image is
         mirrored.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If a row has no sentence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import FixedCaptions
+    >>> captions = FixedCaptions(["a clockwise spiral", "an elliptical galaxy"])
+    >>> rows, mirrored = np.array([0, 1]), np.array([True, False])
+    >>> captions.write(rows, epoch=0, seed=0, flipped=mirrored)
+    ['an anticlockwise spiral', 'an elliptical galaxy']
     """
 
     answers: Answers = ()
@@ -78,7 +159,18 @@ class FixedCaptions:
         return len(self._captions)
 
     def write(self, rows: np.ndarray, *, epoch: int, seed: int, flipped: np.ndarray) -> list[str]:
-        """Return the rows' sentences, true of mirrored images where they are mirrored."""
+        """Return the rows' sentences, true of mirrored images where they are mirrored.
+
+        Parameters
+        ----------
+        rows, epoch, seed, flipped
+            As for `Captions.write`; sentences do not depend on epoch and seed.
+
+        Returns
+        -------
+        captions : list of str, length B
+            One a row.
+        """
         return [
             _SENSES.sub(_other_sense, text) if mirrored else text
             for text, mirrored in zip(self._captions[rows], flipped, strict=True)
@@ -87,18 +179,51 @@ class FixedCaptions:
     def relation(
         self, rows: np.ndarray, captions: Sequence[str], *, flipped: np.ndarray
     ) -> np.ndarray:
-        """Return 1 for a row's own sentence, -1 for others."""
+        """Return 1 for a row's own sentence, -1 for others.
+
+        Parameters
+        ----------
+        rows, captions, flipped
+            As for `Captions.relation`.
+
+        Returns
+        -------
+        relation : `~numpy.ndarray`, shape (B, M), dtype int8
+            As for `Captions.relation`.
+        """
         own = self.write(rows, epoch=0, seed=0, flipped=flipped)
         return np.where(_equal(own, captions), 1, -1).astype(np.int8)
 
     def similarity(
         self, rows: np.ndarray, captions: Sequence[str], *, flipped: np.ndarray, width: float
     ) -> np.ndarray:
-        """Return 1 for equal sentences, 0 for others."""
+        """Return 1 for equal sentences, 0 for others.
+
+        Parameters
+        ----------
+        rows, captions, flipped, width
+            As for `Captions.similarity`; only the captions matter.
+
+        Returns
+        -------
+        similarity : `~numpy.ndarray`, shape (B, B), dtype float32
+            As for `Captions.similarity`.
+        """
         return _equal(captions, captions).astype(np.float32)
 
     def counts(self, rows: np.ndarray) -> np.ndarray:
-        """Return no counts: sentences have none."""
+        """Return no counts: sentences have none.
+
+        Parameters
+        ----------
+        rows
+            As for `Captions.counts`.
+
+        Returns
+        -------
+        counts : `~numpy.ndarray`, shape (B, 0), dtype float32
+            Empty.
+        """
         return np.zeros((len(rows), 0), np.float32)
 
 
@@ -111,6 +236,20 @@ class VoteCaptions:
         A row of votes for each image.
     writer : `~gmc_astro.morphology.CaptionWriter`, optional
         Writes the sentences. Default is the plain style of the votes' own tree.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from gmc_astro.learning import VoteCaptions
+    >>> from gmc_astro.morphology import VoteTable
+    >>> votes = VoteTable.read(Table({"id": ["7", "8"], "label": ["edge_on", "elliptical"]}))
+    >>> captions = VoteCaptions(votes)
+    >>> rows, flipped = np.arange(2), np.zeros(2, bool)
+    >>> written = captions.write(rows, epoch=0, seed=0, flipped=flipped)
+    >>> captions.relation(rows, ["a disk seen edge-on"], flipped=flipped)
+    array([[ 1],
+           [-1]], dtype=int8)
     """
 
     def __init__(self, votes: VoteTable, writer: CaptionWriter | None = None) -> None:
@@ -126,13 +265,35 @@ class VoteCaptions:
         return counted_answers(self.votes)
 
     def write(self, rows: np.ndarray, *, epoch: int, seed: int, flipped: np.ndarray) -> list[str]:
-        """Write the rows' sentences from their votes as they look when mirrored."""
+        """Write the rows' sentences from their votes as they look when mirrored.
+
+        Parameters
+        ----------
+        rows, epoch, seed, flipped
+            As for `Captions.write`.
+
+        Returns
+        -------
+        captions : list of str, length B
+            One a row.
+        """
         return self.writer(self._seen(rows, flipped), epoch=epoch, seed=seed, handedness=True)
 
     def relation(
         self, rows: np.ndarray, captions: Sequence[str], *, flipped: np.ndarray
     ) -> np.ndarray:
-        """Compare what each caption claims with what was voted for each row."""
+        """Compare what each caption claims with what was voted for each row.
+
+        Parameters
+        ----------
+        rows, captions, flipped
+            As for `Captions.relation`.
+
+        Returns
+        -------
+        relation : `~numpy.ndarray`, shape (B, M), dtype int8
+            As for `Captions.relation`.
+        """
         return self._seen(rows, flipped).supports(self.writer.claim_matrix(captions))
 
     def similarity(
@@ -143,6 +304,16 @@ class VoteCaptions:
         The distance of two rows is the mean, over the questions of which either has votes, of
         the total variation between their vote fractions (1/2 where only one of them has votes);
         the similarity falls with it as ``exp(-distance / width)``.
+
+        Parameters
+        ----------
+        rows, captions, flipped, width
+            As for `Captions.similarity`.
+
+        Returns
+        -------
+        similarity : `~numpy.ndarray`, shape (B, B), dtype float32
+            As for `Captions.similarity`.
         """
         fractions = self._seen(rows, flipped).fractions
         values = np.nan_to_num(fractions)
@@ -155,7 +326,18 @@ class VoteCaptions:
         return np.where(_equal(captions, captions), np.float32(1), similarity)
 
     def counts(self, rows: np.ndarray) -> np.ndarray:
-        """Return the counts of the rows' `answers`."""
+        """Return the counts of the rows' `answers`.
+
+        Parameters
+        ----------
+        rows
+            As for `Captions.counts`.
+
+        Returns
+        -------
+        counts : `~numpy.ndarray`, shape (B, A), dtype float32
+            As for `Captions.counts`; no columns where the votes are fractions only.
+        """
         if self.votes.counts is None:
             return np.zeros((len(rows), 0), np.float32)
         return self.votes.counts[np.ix_(rows, [self.votes.tree.index(*p) for p in self.answers])]
@@ -223,6 +405,13 @@ def as_captions(
     ------
     gmc_astro.exceptions.InputError
         If there are not as many as there are images, or there is no such style.
+
+    Examples
+    --------
+    >>> from gmc_astro.learning import as_captions
+    >>> captions = as_captions(["a spiral galaxy", "an elliptical galaxy"], rows=2)
+    >>> type(captions).__name__
+    'FixedCaptions'
     """
     if isinstance(votes_or_captions, VoteTable):
         writer = CaptionWriter(votes_or_captions.tree, style)

@@ -27,6 +27,17 @@ class ConformalSets:
         its score is not above a quantile of these.
     method : {"lac", "aps"}
         What a score is; see `fit_conformal`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import ConformalSets
+    >>> held_out = ConformalSets(np.linspace(0.01, 0.99, 99))
+    >>> round(held_out.threshold(0.9), 2)
+    0.9
+    >>> held_out.predict_sets([[0.95, 0.05], [0.5, 0.5]], coverage=0.9)
+    array([[ True, False],
+           [ True,  True]])
     """
 
     scores: np.ndarray
@@ -87,7 +98,13 @@ class ConformalSets:
         return sets & known[:, None]
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return the scores as named arrays of numbers, as a checkpoint keeps them."""
+        """Return the scores as named arrays of numbers, as a checkpoint keeps them.
+
+        Returns
+        -------
+        arrays : dict of str to `~numpy.ndarray`
+            `from_arrays` reads them back.
+        """
         return {
             "scores": np.asarray(self.scores, float),
             "method": np.array([METHODS.index(self.method)]),
@@ -95,7 +112,18 @@ class ConformalSets:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> ConformalSets:
-        """Read what `to_arrays` gave."""
+        """Read what `to_arrays` gave.
+
+        Parameters
+        ----------
+        arrays : mapping of str to `~numpy.ndarray`
+            Named arrays.
+
+        Returns
+        -------
+        sets : `ConformalSets`
+            The same one.
+        """
         return cls(np.asarray(arrays["scores"]), METHODS[int(arrays["method"][0])])
 
 

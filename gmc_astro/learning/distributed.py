@@ -31,6 +31,14 @@ class World:
         Number of this process.
     size : int, optional
         Number of all.
+
+    Examples
+    --------
+    >>> from gmc_astro.learning import World
+    >>> World(rank=1, size=4).share(32)
+    slice(8, 16, None)
+    >>> World(rank=1, size=4).leads
+    False
     """
 
     rank: int = 0
@@ -115,6 +123,12 @@ def current_world() -> World:
     -------
     world : `World`
         One process where none were started together.
+
+    Examples
+    --------
+    >>> from gmc_astro.learning import current_world
+    >>> current_world()
+    World(rank=0, size=1)
     """
     if not dist.is_initialized():
         return World()
@@ -136,6 +150,13 @@ def joined_processes(device: str = "auto") -> Iterator[tuple[World, str]]:
         One process where ``torchrun`` did not start this one.
     device : str
         Device for this process.
+
+    Examples
+    --------
+    >>> from gmc_astro.learning import joined_processes
+    >>> with joined_processes("cpu") as (world, device):
+    ...     print(world.size, device)
+    1 cpu
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield current_world(), device

@@ -38,6 +38,14 @@ class Embedded:
         Status of each row.
     columns : mapping of str to array or Quantity
         What the source measured of each row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import Embedded
+    >>> vectors = np.array([[0.6, 0.8], [np.nan, np.nan]], np.float32)
+    >>> Embedded(vectors, np.array(["ok", "timed out after 5 tries"]), {}).ok
+    array([ True, False])
     """
 
     embeddings: np.ndarray
@@ -138,6 +146,17 @@ def embed_source(
     -------
     embedded : `Embedded`
         A row for each row of the source.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro import open_images
+    >>> from gmc_astro.learning import embed_source
+    >>> from gmc_astro.models import load_encoder
+    >>> source = open_images(np.zeros((3, 96, 96, 3), np.uint8))
+    >>> embedded = embed_source(load_encoder("compact", device="cpu"), source, views=1)
+    >>> embedded.embeddings.shape, embedded.ok
+    ((3, 256), array([ True,  True,  True]))
     """
     step = batch_size or encoder.default_batch_size
     embeddings = np.full((len(source), encoder.dim), np.nan, np.float32)
@@ -203,6 +222,14 @@ def text_embeddings(encoder: Encoder, scheme: ClassScheme) -> np.ndarray:
     References
     ----------
     Radford et al. 2021, arXiv:2103.00020, section 3.1.4 (prompt ensembles).
+
+    Examples
+    --------
+    >>> from gmc_astro.learning import text_embeddings
+    >>> from gmc_astro.models import load_encoder
+    >>> from gmc_astro.morphology import GZ2_FIVE_CLASS
+    >>> text_embeddings(load_encoder("compact", device="cpu"), GZ2_FIVE_CLASS).shape
+    (5, 256)
     """
     return _mean_prompts(encoder, list(scheme.classes.values()))
 
@@ -235,6 +262,19 @@ def class_starts(
     -------
     starts : `~numpy.ndarray`, shape (K, D)
         One vector a class, of unit length; zero for a number that labels no image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import class_starts
+    >>> from gmc_astro.models import load_encoder
+    >>> from gmc_astro.morphology import ClassScheme
+    >>> scheme = ClassScheme.from_any(["0", "1"])
+    >>> vectors = np.eye(2, 256, dtype=np.float32)
+    >>> encoder = load_encoder("compact", device="cpu")
+    >>> starts = class_starts(encoder, scheme, vectors, np.array([0, 1]))
+    >>> bool(np.allclose(starts, vectors))
+    True
     """
     starts = np.zeros((len(scheme.names), encoder.dim), np.float32)
     spoken = [k for k, name in enumerate(scheme.names) if not name.isdigit()]

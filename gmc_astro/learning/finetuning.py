@@ -48,6 +48,13 @@ class FineTuning:
         Learning rate of the head, as a multiple of that of the towers' last layers.
     words : float, optional
         Weight of the contrastive loss with the classes' prompts, beside that of the head.
+
+    Examples
+    --------
+    >>> from gmc_astro.learning import FineTuning, LabelTraining
+    >>> settings = FineTuning(LabelTraining(epochs=10), rate=1e-4)
+    >>> settings.training.epochs, settings.words
+    (10, 0.5)
     """
 
     training: LabelTraining = field(
@@ -102,6 +109,27 @@ def fit_finetune(labelled: Labelled, settings: FineTuning | None = None) -> Fitt
     ----------
     Goyal et al. 2022, arXiv:2212.00638 (FLYP); Kumar et al. 2022, arXiv:2202.10054 (LP-FT);
     Wortsman et al. 2021, arXiv:2109.01903 (WiSE-FT).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro import ClassScheme, open_images
+    >>> from gmc_astro.imaging import make_rgb
+    >>> from gmc_astro.learning import FineTuning, Labelled, LabelTraining, Pixels
+    >>> from gmc_astro.learning import embed_source, fit_finetune
+    >>> from gmc_astro.models import load_encoder
+    >>> from gmc_astro.testing import SimulatedGalaxy, render_galaxy
+    >>> drawn = [render_galaxy(SimulatedGalaxy(axis_ratio=q), pixels=96) for q in (0.9, 0.2)]
+    >>> source = open_images(np.stack([make_rgb(p, recipe="GZ_DECALS") for p in drawn]))
+    >>> encoder = load_encoder("compact", device="cpu")
+    >>> embeddings = embed_source(encoder, source, views=1).embeddings
+    >>> scheme = ClassScheme.from_any(["a round galaxy", "an edge-on galaxy"])
+    >>> pixels = Pixels(source, np.arange(2))
+    >>> labelled = Labelled(encoder, scheme, embeddings, np.eye(2), np.ones(2), pixels, views=1)
+    >>> one_step = FineTuning(LabelTraining(epochs=1, least_steps=1, batch_size=2))
+    >>> fitted = fit_finetune(labelled, one_step)
+    >>> fitted.encoder is encoder, fitted.held_out.shape
+    (False, (2, 2))
     """
     if labelled.pixels is None:
         raise InputError('method="finetune" needs the images, not only embeddings')

@@ -28,6 +28,16 @@ class Pixels:
         Images.
     rows : `~numpy.ndarray` of int, shape (n,)
         Rows that have an image and a label, in rising order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro import open_images
+    >>> from gmc_astro.learning import Pixels
+    >>> source = open_images(np.zeros((5, 64, 64, 3), np.uint8))
+    >>> pixels = Pixels(source, np.array([0, 3]))
+    >>> len(pixels.rows)
+    2
     """
 
     source: ImageSource
@@ -62,6 +72,18 @@ class Labelled:
         Seed of everything random.
     progress : bool, optional
         Show progress bars.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import Labelled
+    >>> from gmc_astro.models import load_encoder
+    >>> from gmc_astro.morphology import ClassScheme
+    >>> scheme = ClassScheme.from_any(["a round galaxy", "an edge-on galaxy"])
+    >>> encoder = load_encoder("compact", device="cpu")
+    >>> labelled = Labelled(encoder, scheme, np.eye(4, 256), np.eye(2)[[0, 1, 1, 0]], np.ones(4))
+    >>> len(labelled), labelled.targets
+    (4, array([0, 1, 1, 0]))
     """
 
     encoder: Encoder
@@ -105,6 +127,15 @@ class Fitted:
         The tuned encoder. Default is the one that was given.
     log : dict, optional
         What was chosen, for people to read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import Fitted, LinearHead
+    >>> head = LinearHead.zero_shot(np.eye(3), 10.0)
+    >>> fitted = Fitted(head, held_out=np.full((5, 3), np.nan), log={"strength": "zero-shot"})
+    >>> fitted.encoder is None
+    True
     """
 
     head: LinearHead
@@ -175,6 +206,12 @@ def find_method(name: str) -> FitMethod:
     ------
     gmc_astro.exceptions.InputError
         If there is none of that name.
+
+    Examples
+    --------
+    >>> from gmc_astro.learning import find_method
+    >>> find_method("probe").__name__
+    'fit_head'
     """
     if name not in FIT_METHODS:
         raise InputError(f"method={name!r} is not one of {', '.join(map(repr, FIT_METHODS))}")

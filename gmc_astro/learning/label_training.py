@@ -97,19 +97,53 @@ class LabelTraining:
                 raise InputError(f"{name}={getattr(self, name)} is not 1 or more")
 
     def batch(self, images: int) -> int:
-        """Images a step where there are ``images`` with a label; some twice if they are few."""
+        """Images a step where there are ``images`` with a label; some twice if they are few.
+
+        Parameters
+        ----------
+        images : int
+            Images with a label.
+
+        Returns
+        -------
+        batch : int
+            Images a step.
+        """
         return min(self.batch_size, max(images, _FEWEST))
 
     def steps(self, images: int) -> int:
-        """Steps of a training on ``images`` labelled images."""
+        """Steps of a training on ``images`` labelled images.
+
+        Parameters
+        ----------
+        images : int
+            Images with a label.
+
+        Returns
+        -------
+        steps : int
+            ``least_steps`` or more.
+        """
         return max(self.epochs * math.ceil(images / self.batch(images)), self.least_steps)
 
     def without_mirrors(self) -> LabelTraining:
-        """Return the same settings for classes that turn on handedness."""
+        """Return the same settings for classes that turn on handedness.
+
+        Returns
+        -------
+        settings : `LabelTraining`
+            No image is mirrored.
+        """
         return replace(self, augmentation=replace(self.augmentation, flip=0.0))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain values for JSON."""
+        """Return the settings as plain values for JSON.
+
+        Returns
+        -------
+        settings : dict
+            One entry a field.
+        """
         return asdict(self)
 
 
@@ -130,6 +164,15 @@ def labelled_images(source: ImageSource, rows: np.ndarray, size: int) -> np.ndar
     -------
     images : `~numpy.ndarray`, shape (n, H, W, 3), dtype uint8
         The images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro import open_images
+    >>> from gmc_astro.learning import labelled_images
+    >>> source = open_images(np.zeros((5, 256, 256, 3), np.uint8))
+    >>> labelled_images(source, np.array([0, 3]), 96).shape
+    (2, 128, 128, 3)
     """
     wanted = np.zeros(len(source), bool)
     wanted[rows] = True
@@ -196,6 +239,26 @@ def train_on_labels(
     References
     ----------
     Izmailov et al. 2018, arXiv:1803.05407 (averaged weights).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from gmc_astro.learning import LabelTraining, train_on_labels
+    >>> from gmc_astro.models import timm_tower, tower_contract
+    >>> network = timm_tower("test_resnet", classes=2)
+    >>> targets = torch.tensor([0, 1] * 8)
+    >>> def loss(network, pixels, rows):
+    ...     return torch.nn.functional.cross_entropy(network(pixels), targets[rows])
+    >>> groups = [{"params": list(network.parameters()), "lr": 1e-3}]
+    >>> images = np.random.default_rng(0).integers(0, 255, (16, 64, 64, 3), np.uint8)
+    >>> contract = tower_contract(network, 64)
+    >>> settings = LabelTraining(epochs=1, least_steps=1)
+    >>> trained = train_on_labels(
+    ...     network, loss, groups, images, contract, settings=settings, device="cpu"
+    ... )
+    >>> trained.training
+    False
     """
     device = pick_device(device)
     precision = pick_precision(precision, device)

@@ -136,6 +136,17 @@ def hash_source(source: ImageSource) -> tuple[np.ndarray, np.ndarray]:
         False where there is no image.
     ok : `~numpy.ndarray` of bool, shape (N,)
         True where there is one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro import open_images
+    >>> from gmc_astro.learning import hash_source
+    >>> rng = np.random.default_rng(0)
+    >>> source = open_images(rng.integers(0, 255, (2, 64, 64, 3), np.uint8))
+    >>> hashes, ok = hash_source(source)
+    >>> hashes.shape, ok
+    ((2, 256), array([ True,  True]))
     """
     hashes = np.zeros((len(source), HASH_SIDE**2), bool)
     ok = np.zeros(len(source), bool)
@@ -188,6 +199,16 @@ def nearest_bits(hashes: np.ndarray, others: np.ndarray) -> np.ndarray:
     -------
     bits : `~numpy.ndarray` of int, shape (N,)
         0 to 256.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import nearest_bits
+    >>> hashes = np.zeros((2, 256), bool)
+    >>> others = np.zeros((1, 256), bool)
+    >>> others[0, :24] = True
+    >>> nearest_bits(hashes, others)
+    array([24, 24])
     """
     a, b = hashes.astype(np.float32), others.astype(np.float32)
     return (a @ (1 - b.T) + (1 - a) @ b.T).min(axis=1).astype(int)

@@ -32,6 +32,14 @@ class NoveltyDetector:
         Matrix that makes the training embeddings of unit variance in every direction.
     threshold : float
         Distance above which an image is novel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import NoveltyDetector
+    >>> detector = NoveltyDetector(np.zeros(2), np.eye(2), threshold=3.0)
+    >>> detector.score([[3.0, 4.0]]), detector.is_novel([[3.0, 4.0]])
+    (array([5.]), array([ True]))
     """
 
     mean: np.ndarray
@@ -85,7 +93,13 @@ class NoveltyDetector:
         return self.score(embeddings) > self.threshold
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return the detector as named float32 and float64 arrays, as a checkpoint keeps them."""
+        """Return the detector as named float32 and float64 arrays, as a checkpoint keeps them.
+
+        Returns
+        -------
+        arrays : dict of str to `~numpy.ndarray`
+            `from_arrays` reads them back.
+        """
         return {
             "mean": np.asarray(self.mean, np.float32),
             "whitening": np.asarray(self.whitening, np.float32),
@@ -94,7 +108,18 @@ class NoveltyDetector:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> NoveltyDetector:
-        """Read what `to_arrays` gave."""
+        """Read what `to_arrays` gave.
+
+        Parameters
+        ----------
+        arrays : mapping of str to `~numpy.ndarray`
+            Named arrays.
+
+        Returns
+        -------
+        detector : `NoveltyDetector`
+            The same one.
+        """
         return cls(arrays["mean"], arrays["whitening"], float(arrays["threshold"][0]))
 
 

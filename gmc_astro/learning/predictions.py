@@ -59,6 +59,18 @@ def predictions_table(
         Columns ``coord`` and/or ``id``, ``label`` (masked where there was no image),
         ``probability`` (of that label), ``probabilities``, ``entropy`` (nats, 0 to ln K),
         those measured, and ``status``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import predictions_table
+    >>> probabilities = np.array([[0.9, 0.1], [np.nan, np.nan]])
+    >>> table = predictions_table(probabilities, ["ok", "timed out"], ["spiral", "smooth"])
+    >>> table["label", "probability", "status"].pprint()
+    label  probability   status
+    ------ ----------- ---------
+    spiral         0.9        ok
+        --         nan timed out
     """
     probabilities = np.asarray(probabilities, np.float64)
     status = np.asarray(status, dtype=str)
@@ -100,6 +112,15 @@ def abstain(table: QTable, below: float) -> QTable:
     ------
     gmc_astro.exceptions.InputError
         If ``below`` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import abstain, predictions_table
+    >>> probabilities = np.array([[0.9, 0.1], [0.55, 0.45]])
+    >>> table = predictions_table(probabilities, ["ok", "ok"], ["spiral", "smooth"])
+    >>> print(abstain(table, 0.6)["status"][1])
+    ok (abstained: no class is 0.6 probable)
     """
     if not 0 <= below <= 1:
         raise InputError(f"abstain_below={below} is no probability; give a number from 0 to 1")
@@ -127,6 +148,12 @@ def document_hash(document: Mapping[str, Any]) -> str:
     -------
     digest : str
         64 hexadecimal digits.
+
+    Examples
+    --------
+    >>> from gmc_astro.learning import document_hash
+    >>> document_hash({"a": 1, "b": 2}) == document_hash({"b": 2, "a": 1})
+    True
     """
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
@@ -138,6 +165,12 @@ def package_versions() -> dict[str, str]:
     -------
     versions : dict of str
         Version of each package; packages that are not installed are left out.
+
+    Examples
+    --------
+    >>> from gmc_astro.learning import package_versions
+    >>> "gmc_astro" in package_versions()
+    True
     """
     versions = {"python": platform.python_version()}
     for name in _PACKAGES:

@@ -40,6 +40,16 @@ class Pretrained:
         Head that predicts votes; None where no votes were counted.
     excluded : `~numpy.ndarray` of str
         Ids of the rows that ``exclude`` took out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import Pretrained
+    >>> from gmc_astro.models import load_encoder
+    >>> result = Pretrained([{"epoch": 1, "loss": 2.1}], votes=None, excluded=np.array(["7"]))
+    >>> encoder = load_encoder("compact", weights="random", device="cpu")
+    >>> result.as_checkpoint(encoder).encoder is encoder
+    True
     """
 
     log: list[dict[str, Any]]
@@ -124,6 +134,21 @@ def pretrain(
     References
     ----------
     Radford et al. 2021, arXiv:2103.00020 (contrastive image-text pretraining).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro import open_images
+    >>> from gmc_astro.learning import PretrainSettings, as_captions, pretrain
+    >>> from gmc_astro.models import load_encoder
+    >>> rng = np.random.default_rng(0)
+    >>> source = open_images(rng.integers(0, 255, (8, 96, 96, 3), np.uint8))
+    >>> captions = as_captions(["noise", "more noise"] * 4, len(source))
+    >>> encoder = load_encoder("compact", weights="random", device="cpu")
+    >>> settings = PretrainSettings(epochs=1, batch_size=8)
+    >>> result = pretrain(encoder, source, captions, settings=settings, progress=False)
+    >>> [entry["epoch"] for entry in result.log], result.votes is None
+    ([1], True)
     """
     settings, world = settings or RECIPES["gmc"], current_world()
     if len(captions) != len(source):

@@ -38,6 +38,14 @@ class LinearHead:
         Factor on the cosine similarities.
     strength : float, optional
         Pull towards the text embeddings that the fit used; NaN for a zero-shot head.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import LinearHead
+    >>> head = LinearHead.zero_shot(np.array([[1.0, 0.0], [0.0, 1.0]]), scale=10.0)
+    >>> head.predict_proba(np.array([[0.8, 0.6]])).round(2)
+    array([[0.88, 0.12]])
     """
 
     weights: np.ndarray
@@ -94,7 +102,13 @@ class LinearHead:
         return self.scale * np.asarray(embeddings, float) @ self.weights.T + self.bias
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return the head as named arrays, as a checkpoint keeps them."""
+        """Return the head as named arrays, as a checkpoint keeps them.
+
+        Returns
+        -------
+        arrays : dict of str to `~numpy.ndarray`
+            `from_arrays` reads them back.
+        """
         return {
             "weights": self.weights,
             "bias": self.bias,
@@ -104,7 +118,18 @@ class LinearHead:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> LinearHead:
-        """Read what `to_arrays` gave."""
+        """Read what `to_arrays` gave.
+
+        Parameters
+        ----------
+        arrays : mapping of str to `~numpy.ndarray`
+            Named arrays.
+
+        Returns
+        -------
+        head : `LinearHead`
+            The same one.
+        """
         return cls(
             arrays["weights"],
             arrays["bias"],
@@ -156,6 +181,18 @@ def fit_probe(
     ----------
     Silva-Rodriguez et al. 2024, arXiv:2312.12730 (zero-shot-initialised linear probe);
     Huang et al. 2024, arXiv:2404.02285 (LP++).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import fit_probe
+    >>> words = np.eye(2, 8)
+    >>> rng = np.random.default_rng(0)
+    >>> vectors = words[[0, 0, 0, 1, 1, 1]] + 0.1 * rng.normal(size=(6, 8))
+    >>> vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    >>> head = fit_probe(vectors, np.array([0, 0, 0, 1, 1, 1]), words, scale=10.0)
+    >>> head.predict_proba(vectors).argmax(axis=1)
+    array([0, 0, 0, 1, 1, 1])
     """
     rows = _Rows.of(scale * np.asarray(embeddings, np.float64), targets, weights, text_embeddings)
     start = np.asarray(text_embeddings, np.float64)

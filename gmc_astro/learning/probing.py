@@ -34,6 +34,26 @@ def fit_head(labelled: Labelled) -> Fitted:
     ----------
     See `~gmc_astro.learning.fit_probe`; Zanella et al. 2024, arXiv:2406.01837 (transductive
     classification with CLIP).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro import ClassScheme, open_images
+    >>> from gmc_astro.imaging import make_rgb
+    >>> from gmc_astro.learning import Labelled, embed_source, fit_head
+    >>> from gmc_astro.models import load_encoder
+    >>> from gmc_astro.testing import SimulatedGalaxy, render_galaxy
+    >>> galaxies = 6 * [SimulatedGalaxy(axis_ratio=0.9), SimulatedGalaxy(axis_ratio=0.2)]
+    >>> drawn = [render_galaxy(g, pixels=96, seed=i) for i, g in enumerate(galaxies)]
+    >>> source = open_images(np.stack([make_rgb(p, recipe="GZ_DECALS") for p in drawn]))
+    >>> encoder = load_encoder("compact", device="cpu")
+    >>> embeddings = embed_source(encoder, source, views=1).embeddings
+    >>> scheme = ClassScheme.from_any(["a round galaxy", "an edge-on galaxy"])
+    >>> shares = np.tile(np.eye(2), (6, 1))
+    >>> labelled = Labelled(encoder, scheme, embeddings, shares, np.ones(12))
+    >>> fitted = fit_head(labelled)
+    >>> fitted.head.predict_proba(embeddings).argmax(axis=1)[:4]
+    array([0, 1, 0, 1])
     """
     starts = labelled.starts
     everything = np.arange(len(labelled))

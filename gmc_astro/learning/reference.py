@@ -63,6 +63,25 @@ def fit_reference(labelled: Labelled) -> Fitted:
     References
     ----------
     Cai et al. 2026 (CLIP-GMC).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro import ClassScheme, open_images
+    >>> from gmc_astro.imaging import make_rgb
+    >>> from gmc_astro.learning import Labelled, Pixels, embed_source, fit_reference
+    >>> from gmc_astro.models import load_encoder
+    >>> from gmc_astro.testing import SimulatedGalaxy, render_galaxy
+    >>> drawn = [render_galaxy(SimulatedGalaxy(axis_ratio=q), pixels=96) for q in (0.9, 0.2)]
+    >>> source = open_images(np.stack([make_rgb(p, recipe="GZ_DECALS") for p in drawn]))
+    >>> encoder = load_encoder("compact", device="cpu")
+    >>> embeddings = embed_source(encoder, source, views=1).embeddings
+    >>> scheme = ClassScheme.from_any(["a round galaxy", "an edge-on galaxy"])
+    >>> pixels = Pixels(source, np.arange(2))
+    >>> labelled = Labelled(encoder, scheme, embeddings, np.eye(2), np.ones(2), pixels, views=1)
+    >>> fitted = fit_reference(labelled)
+    >>> fitted.encoder is encoder, fitted.head.weights.shape
+    (False, (2, 256))
     """
     if labelled.pixels is None:
         raise InputError('method="reference" needs the images, not only embeddings')

@@ -112,6 +112,12 @@ def read_ahead(things: Iterator[T], depth: int = 2) -> Iterator[T]:
     ------
     thing
         The same things in the same order.
+
+    Examples
+    --------
+    >>> from gmc_astro.learning import read_ahead
+    >>> list(read_ahead(iter("abc")))
+    ['a', 'b', 'c']
     """
     with ThreadPoolExecutor(1, thread_name_prefix="read ahead") as thread:
         waiting = deque(thread.submit(next, things, None) for _ in range(depth))

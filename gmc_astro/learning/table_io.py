@@ -44,6 +44,15 @@ def check_output(path: str | os.PathLike, *, overwrite: bool = False) -> Path:
     ------
     gmc_astro.exceptions.InputError
         If its suffix is unknown, its folder is missing, or it exists.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from gmc_astro.learning import check_output
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     print(check_output(Path(folder) / "predictions.ecsv").name)
+    predictions.ecsv
     """
     path = Path(path)
     if path.suffix not in TABLE_FORMATS:
@@ -77,6 +86,18 @@ def write_table(table: QTable, path: str | os.PathLike, *, overwrite: bool = Fal
     gmc_astro.exceptions.InputError
         If the suffix is unknown, the folder is missing, the file exists, or FITS is to hold
         letters that it cannot.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from gmc_astro.learning import predictions_table, read_table, write_table
+    >>> table = predictions_table(np.array([[0.9, 0.1]]), ["ok"], ["spiral", "smooth"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = read_table(write_table(table, Path(folder) / "predictions.fits"))
+    >>> print(again["label"][0], again.meta["class_names"])
+    spiral ['spiral', 'smooth']
     """
     path = check_output(path, overwrite=overwrite)
     name, options = TABLE_FORMATS[path.suffix]
@@ -111,6 +132,19 @@ def read_table(path: str | os.PathLike) -> QTable:
     ------
     gmc_astro.exceptions.InputError
         If the suffix is unknown.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from gmc_astro.learning import predictions_table, read_table, write_table
+    >>> table = predictions_table(np.array([[0.9, 0.1]]), ["ok"], ["spiral", "smooth"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_table(table, Path(folder) / "predictions.ecsv")
+    ...     again = read_table(path)
+    >>> again["probabilities"].shape
+    (1, 2)
     """
     path = Path(path)
     if path.suffix not in TABLE_FORMATS:

@@ -30,6 +30,16 @@ class TrainingSet:
         A file for each row.
     votes : `~gmc_astro.morphology.VoteTable`
         Votes or labels, one row a file.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from gmc_astro.learning import TrainingSet
+    >>> from gmc_astro.morphology import VoteTable
+    >>> votes = VoteTable.read(Table({"id": ["7", "8"], "label": ["edge_on", "elliptical"]}))
+    >>> galaxies = TrainingSet(("7.jpg", "8.jpg"), votes)
+    >>> galaxies.without(["8"]).paths
+    ('7.jpg',)
     """
 
     paths: tuple[str, ...]
@@ -189,6 +199,18 @@ def split_tables(
     ------
     gmc_astro.exceptions.InputError
         If a name is not that of a table, an id is in none of them, or as `TrainingSet.read`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from gmc_astro.learning import split_tables
+    >>> from gmc_astro.testing import write_training_galaxies
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> table = write_training_galaxies(f"{folder.name}/drawn", 3, pixels=32)
+    >>> training, held_out = split_tables([table.parent], repeats={"drawn": 2}, holdout=0.4)
+    >>> len(training) == 2 * (3 - len(held_out))
+    True
+    >>> folder.cleanup()
     """
     holdouts, repeats, left_out = holdouts or {}, repeats or {}, set(exclude)
     names = [Path(table).name for table in tables]
@@ -221,6 +243,17 @@ def measure_outlines(source: ImageSource, *, progress: bool = False) -> np.ndarr
     -------
     axis_ratio : `~numpy.ndarray`, shape (N,)
         0 to 1; NaN where nothing could be measured.
+
+    Examples
+    --------
+    >>> from gmc_astro import open_images
+    >>> from gmc_astro.imaging import make_rgb
+    >>> from gmc_astro.learning import measure_outlines
+    >>> from gmc_astro.testing import SimulatedGalaxy, render_galaxy
+    >>> galaxy = SimulatedGalaxy(axis_ratio=0.4, bulge_share=0.0)
+    >>> picture = make_rgb(render_galaxy(galaxy, pixels=128), recipe="GZ_DECALS")
+    >>> float(measure_outlines(open_images(picture[None])).round(1)[0])
+    0.4
     """
     ratios = np.full(len(source), np.nan)
     with tqdm(total=len(source), desc="outlines", unit="image", disable=not progress) as bar:

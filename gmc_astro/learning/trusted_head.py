@@ -47,6 +47,14 @@ class TrustedHead:
         Tells embeddings that are unlike those of the labelled images.
     prior : `~numpy.ndarray`, shape (K,), optional
         Share of each class among the labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import LinearHead, TrustedHead
+    >>> head = TrustedHead(LinearHead.zero_shot(np.eye(2), 10.0))
+    >>> head.is_fitted, head.predict_proba([[0.8, 0.6]]).round(2)
+    (False, array([[0.88, 0.12]]))
     """
 
     linear: LinearHead
@@ -125,7 +133,13 @@ class TrustedHead:
         return self.novelty.score(embeddings) / self.novelty.threshold
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return the head as named arrays, as a checkpoint keeps them."""
+        """Return the head as named arrays, as a checkpoint keeps them.
+
+        Returns
+        -------
+        arrays : dict of str to `~numpy.ndarray`
+            `from_arrays` reads them back.
+        """
         arrays = dict(self.linear.to_arrays())
         for name in _PARTS:
             part = getattr(self, name)
@@ -137,7 +151,18 @@ class TrustedHead:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> TrustedHead:
-        """Read what `to_arrays` gave."""
+        """Read what `to_arrays` gave.
+
+        Parameters
+        ----------
+        arrays : mapping of str to `~numpy.ndarray`
+            Named arrays.
+
+        Returns
+        -------
+        head : `TrustedHead`
+            The same one.
+        """
         parts = {}
         for name, kind in _PARTS.items():
             own = {
@@ -171,6 +196,26 @@ def trust(
     report : `~gmc_astro.learning.CalibrationReport` or None
         What calibration changed. None where fewer than 10 rows were held out: nothing is
         calibrated then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro import ClassScheme, open_images
+    >>> from gmc_astro.imaging import make_rgb
+    >>> from gmc_astro.learning import Labelled, embed_source, fit_head, trust
+    >>> from gmc_astro.models import load_encoder
+    >>> from gmc_astro.testing import SimulatedGalaxy, render_galaxy
+    >>> galaxies = 6 * [SimulatedGalaxy(axis_ratio=0.9), SimulatedGalaxy(axis_ratio=0.2)]
+    >>> drawn = [render_galaxy(g, pixels=96, seed=i) for i, g in enumerate(galaxies)]
+    >>> source = open_images(np.stack([make_rgb(p, recipe="GZ_DECALS") for p in drawn]))
+    >>> encoder = load_encoder("compact", device="cpu")
+    >>> embeddings = embed_source(encoder, source, views=1).embeddings
+    >>> scheme = ClassScheme.from_any(["a round galaxy", "an edge-on galaxy"])
+    >>> shares = np.tile(np.eye(2), (6, 1))
+    >>> labelled = Labelled(encoder, scheme, embeddings, shares, np.ones(12))
+    >>> head, report = trust(labelled, fit_head(labelled), embeddings)
+    >>> head.is_fitted, report.rows
+    (True, 12)
     """
     judged = labelled.validation or labelled
     known = np.isfinite(fitted.held_out).all(axis=1)

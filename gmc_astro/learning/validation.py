@@ -29,6 +29,26 @@ def validate(encoder: Encoder, source: ImageSource, votes: VoteTable) -> dict[st
     -------
     measured : dict of str to float
         What both give.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from gmc_astro import open_images
+    >>> from gmc_astro.imaging import make_rgb
+    >>> from gmc_astro.learning import validate
+    >>> from gmc_astro.models import load_encoder
+    >>> from gmc_astro.morphology import VoteTable
+    >>> from gmc_astro.testing import SimulatedGalaxy, render_galaxy
+    >>> smooth = SimulatedGalaxy(bulge_share=1.0, bulge_radius=4.0)
+    >>> flat = SimulatedGalaxy(bulge_share=0.1, axis_ratio=0.15)
+    >>> drawn = [render_galaxy(g, pixels=96, seed=i) for i in range(5) for g in (smooth, flat)]
+    >>> source = open_images(np.stack([make_rgb(p, recipe="GZ_DECALS") for p in drawn]))
+    >>> ids = np.arange(10).astype(str)
+    >>> votes = VoteTable.read(Table({"id": ids, "label": ["elliptical", "edge_on"] * 5}))
+    >>> encoder = load_encoder("compact", device="cpu")
+    >>> sorted(validate(encoder, source, votes))
+    ['image_to_text', 'smooth_or_features', 'text_to_image']
     """
     embedded = embed_source(encoder, source, views=4)
     return _questions(encoder, embedded, votes) | _retrieval(encoder, embedded, votes)
@@ -51,6 +71,26 @@ def validate_retrieval(encoder: Encoder, source: ImageSource, votes: VoteTable) 
         ``image_to_text``: share of images whose nearest caption is true of them, and
         ``text_to_image``: share of captions whose nearest image they are true of; over those
         of which it is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from gmc_astro import open_images
+    >>> from gmc_astro.imaging import make_rgb
+    >>> from gmc_astro.learning import validate_retrieval
+    >>> from gmc_astro.models import load_encoder
+    >>> from gmc_astro.morphology import VoteTable
+    >>> from gmc_astro.testing import SimulatedGalaxy, render_galaxy
+    >>> smooth = SimulatedGalaxy(bulge_share=1.0, bulge_radius=4.0)
+    >>> flat = SimulatedGalaxy(bulge_share=0.1, axis_ratio=0.15)
+    >>> drawn = [render_galaxy(g, pixels=96, seed=i) for i in range(5) for g in (smooth, flat)]
+    >>> source = open_images(np.stack([make_rgb(p, recipe="GZ_DECALS") for p in drawn]))
+    >>> ids = np.arange(10).astype(str)
+    >>> votes = VoteTable.read(Table({"id": ids, "label": ["elliptical", "edge_on"] * 5}))
+    >>> encoder = load_encoder("compact", device="cpu")
+    >>> list(validate_retrieval(encoder, source, votes))
+    ['image_to_text', 'text_to_image']
     """
     return _retrieval(encoder, embed_source(encoder, source, views=4), votes)
 
@@ -91,6 +131,26 @@ def validate_questions(encoder: Encoder, source: ImageSource, votes: VoteTable) 
     accuracy : dict of str to float
         Balanced accuracy (mean over the answers of the share that is found) of each question
         for which two answers or more occur at least five times.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from gmc_astro import open_images
+    >>> from gmc_astro.imaging import make_rgb
+    >>> from gmc_astro.learning import validate_questions
+    >>> from gmc_astro.models import load_encoder
+    >>> from gmc_astro.morphology import VoteTable
+    >>> from gmc_astro.testing import SimulatedGalaxy, render_galaxy
+    >>> smooth = SimulatedGalaxy(bulge_share=1.0, bulge_radius=4.0)
+    >>> flat = SimulatedGalaxy(bulge_share=0.1, axis_ratio=0.15)
+    >>> drawn = [render_galaxy(g, pixels=96, seed=i) for i in range(5) for g in (smooth, flat)]
+    >>> source = open_images(np.stack([make_rgb(p, recipe="GZ_DECALS") for p in drawn]))
+    >>> ids = np.arange(10).astype(str)
+    >>> votes = VoteTable.read(Table({"id": ids, "label": ["elliptical", "edge_on"] * 5}))
+    >>> encoder = load_encoder("compact", device="cpu")
+    >>> list(validate_questions(encoder, source, votes))
+    ['smooth_or_features']
     """
     return _questions(encoder, embed_source(encoder, source, views=4), votes)
 

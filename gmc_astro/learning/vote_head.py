@@ -115,6 +115,16 @@ class VoteHead:
         One offset an answer.
     answers : tuple of (question, answer)
         What each row is; the answers of a question stand together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import VoteHead
+    >>> answers = (("edgeon", "yes"), ("edgeon", "no"))
+    >>> head = VoteHead(np.array([[4.0, 0.0], [0.0, 4.0]]), np.zeros(2), answers)
+    >>> fraction, deviation = head.predict(np.array([[1.0, 0.0]]))
+    >>> fraction.round(2)
+    array([[0.66, 0.34]])
     """
 
     weights: np.ndarray
@@ -265,6 +275,16 @@ def votes_table(
         Columns ``coord`` and/or ``id``; for each answer ``question_answer_fraction`` (expected
         share of its question's votes) and ``question_answer_fraction_std``; ``status``. NaN
         where there was no image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import VoteHead, votes_table
+    >>> answers = (("edgeon", "yes"), ("edgeon", "no"))
+    >>> head = VoteHead(np.array([[4.0, 0.0], [0.0, 4.0]]), np.zeros(2), answers)
+    >>> table = votes_table(head, np.array([[1.0, 0.0]]), ["ok"], ids=np.array(["7"]))
+    >>> table.colnames[:3]
+    ['id', 'edgeon_yes_fraction', 'edgeon_yes_fraction_std']
     """
     fraction, deviation = head.predict(embeddings)
     bad = ~is_ok(status)

@@ -56,6 +56,13 @@ class Checkpoint:
     votes : mapping of str to `~numpy.ndarray`
         Arrays of the head that predicts votes, whose answers are in the metadata; empty where
         there is none.
+
+    Examples
+    --------
+    >>> from gmc_astro.models import open_model
+    >>> checkpoint = open_model("compact", device="cpu")
+    >>> checkpoint.encoder.dim, len(checkpoint.sha256), "contract" in checkpoint.metadata
+    (256, 64, True)
     """
 
     encoder: Encoder
@@ -106,6 +113,21 @@ def write_checkpoint(
     ------
     gmc_astro.exceptions.CheckpointError
         If the folder exists and ``overwrite`` is False.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from gmc_astro.models import load_encoder, read_checkpoint, write_checkpoint
+    >>> encoder = load_encoder("compact", weights="random", device="cpu")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = write_checkpoint(Path(folder) / "untrained", encoder)
+    ...     files = sorted(path.name for path in written.iterdir())
+    ...     checkpoint = read_checkpoint(written, device="cpu")
+    >>> files
+    ['README.md', 'gmc_astro.json', 'open_clip_config.json', 'open_clip_model.safetensors']
+    >>> checkpoint.encoder.dim
+    256
     """
     folder = Path(folder)
     if folder.exists() and not overwrite:
@@ -189,6 +211,12 @@ def read_checkpoint(
     gmc_astro.exceptions.CheckpointError
         If the folder is not a checkpoint, a file is missing, is a pickle or has another
         hash than was written, or the architecture cannot be built. The message says which.
+
+    Examples
+    --------
+    >>> from gmc_astro.models import bundled_folder, read_checkpoint
+    >>> read_checkpoint(bundled_folder(), device="cpu").encoder.contract.size
+    96
     """
     folder = Path(folder)
     metadata = verify_checkpoint(folder)
@@ -233,6 +261,12 @@ def verify_checkpoint(folder: str | os.PathLike) -> dict[str, Any]:
     ------
     gmc_astro.exceptions.CheckpointError
         With a sentence that names the first thing that is wrong.
+
+    Examples
+    --------
+    >>> from gmc_astro.models import bundled_folder, verify_checkpoint
+    >>> verify_checkpoint(bundled_folder())["name"]
+    'compact'
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -53,6 +53,16 @@ class Encoder:
     See Also
     --------
     gmc_astro.models.load_encoder : Load one by name, from a folder or from open_clip.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.models import load_encoder
+    >>> encoder = load_encoder("compact", device="cpu")
+    >>> images = encoder.encode_images(np.zeros((2, 224, 224, 3), np.uint8))
+    >>> words = encoder.encode_texts(["a spiral galaxy", "an elliptical galaxy"])
+    >>> (images @ words.T).shape
+    (2, 2)
     """
 
     def __init__(

@@ -37,6 +37,15 @@ def layer_groups(
     References
     ----------
     Howard & Ruder 2018, arXiv:1801.06146 (discriminative learning rates).
+
+    Examples
+    --------
+    >>> from gmc_astro.models import layer_groups, load_encoder
+    >>> encoder = load_encoder("compact", weights="random", device="cpu")
+    >>> groups = layer_groups(encoder.network, 1e-4, decay=0.5)
+    >>> rates = [group["lr"] for group in groups]
+    >>> max(rates), min(rates) < 1e-5
+    (0.0001, True)
     """
     trunk = getattr(network.visual, "trunk", network.visual)
     groups = param_groups_layer_decay(trunk, weight_decay=weight_decay, layer_decay=decay)

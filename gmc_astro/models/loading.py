@@ -40,6 +40,12 @@ def bundled_folder() -> Path:
     -------
     folder : `~pathlib.Path`
         A checkpoint folder.
+
+    Examples
+    --------
+    >>> from gmc_astro.models import bundled_folder
+    >>> (bundled_folder() / "gmc_astro.json").is_file()
+    True
     """
     return Path(str(importlib.resources.files("gmc_astro") / "data" / "compact"))
 
@@ -103,6 +109,21 @@ def open_model(
     -------
     checkpoint : `Checkpoint`
         Encoder, metadata and head; metadata and head are empty for plain open_clip models.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If the name or the weights are unknown.
+    gmc_astro.exceptions.CheckpointError
+        If the weights cannot be had or are not what they say.
+
+    Examples
+    --------
+    >>> from gmc_astro.models import open_model
+    >>> open_model("compact", device="cpu", precision="fp32").encoder
+    <Encoder compact: 96 px, 256-D, cpu, fp32>
+    >>> open_model("compact", weights="random", device="cpu").head
+    {}
     """
     options = {"device": device, "precision": precision}
     name = os.fspath(model)

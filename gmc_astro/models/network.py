@@ -77,6 +77,12 @@ def list_architectures() -> list[str]:
     -------
     names : list of str
         For example ``"ViT-B-16"``.
+
+    Examples
+    --------
+    >>> from gmc_astro.models import list_architectures
+    >>> "ViT-B-16" in list_architectures()
+    True
     """
     return open_clip.list_models()
 

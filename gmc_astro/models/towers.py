@@ -107,6 +107,16 @@ def random_tower(encoder: Encoder, *, classes: int) -> nn.Module:
     -------
     network : `~torch.nn.Module`
         Maps (N, 3, S, S) to logits (N, K).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gmc_astro.models import load_encoder, random_tower
+    >>> network = random_tower(load_encoder("compact", device="cpu"), classes=3)
+    >>> with torch.inference_mode():
+    ...     logits = network.eval()(torch.zeros(2, 3, 64, 64))
+    >>> tuple(logits.shape)
+    (2, 3)
     """
     visual = build_network(encoder.model_cfg).visual
     return nn.Sequential(visual, nn.Linear(encoder.dim, classes))
@@ -126,6 +136,13 @@ def tower_contract(network: nn.Module, size: int) -> ImageContract:
     -------
     contract : `ImageContract`
         Size, and the normalisation that the weights were trained with.
+
+    Examples
+    --------
+    >>> from gmc_astro.models import timm_tower, tower_contract
+    >>> contract = tower_contract(timm_tower("test_resnet", classes=3), 64)
+    >>> contract.size, contract.mean
+    (64, (0.5, 0.5, 0.5))
     """
     cfg = getattr(network, "pretrained_cfg", {})
     known = {key: tuple(cfg[key]) for key in ("mean", "std") if cfg.get(key) is not None}

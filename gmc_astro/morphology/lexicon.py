@@ -31,6 +31,12 @@ class Statement(NamedTuple):
     least, below : float
         The share of the votes that the answer has, or that no answer exceeds:
         ``least <= share < below``.
+
+    Examples
+    --------
+    >>> from gmc_astro.morphology import CaptionWriter
+    >>> CaptionWriter().statements("probably an edge-on disk galaxy")[-1]
+    Statement(question='edgeon', answer='yes', least=0.6, below=0.8)
     """
 
     question: str

@@ -25,6 +25,13 @@ class Answer:
         Stem of the answer's columns in the published catalogue; empty where there is none.
     mirror : str or None
         Answer that the mirror image would get, where that is another one.
+
+    Examples
+    --------
+    >>> from gmc_astro.morphology import GZ2_TREE
+    >>> answers = GZ2_TREE.question("bar").answers
+    >>> [(answer.name, answer.negative) for answer in answers]
+    [('bar', False), ('no_bar', True)]
     """
 
     name: str
@@ -58,6 +65,15 @@ class Question:
         Share of the votes that the answer right before needs for this question to count as
         asked, where it shall have 10 votes, and where it shall have 20. A half where none is
         published: more volunteers than not were asked.
+
+    Examples
+    --------
+    >>> from gmc_astro.morphology import Answer, Question
+    >>> question = Question("ring", "Is there a ring?", (Answer("yes"), Answer("no")))
+    >>> [answer.name for answer in question.answers]
+    ['yes', 'no']
+    >>> question.threshold
+    (0.5, 0.5)
     """
 
     name: str
@@ -144,6 +160,11 @@ class DecisionTree:
         -------
         columns : slice
             Range of `flat`.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If the tree has no such question.
         """
         start = 0
         for q in self.questions:

@@ -41,6 +41,23 @@ def field(image: np.ndarray, table: QTable, *, title: str = "") -> Figure:
     ------
     gmc_astro.exceptions.InputError
         If a column is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro import GalaxyMorphologyClassifier
+    >>> from gmc_astro.imaging import cut_out, find_galaxies
+    >>> from gmc_astro.plots import field
+    >>> y, x = np.mgrid[:128, :128]
+    >>> light = 200 * np.exp(-np.hypot(x - 40, (y - 80) / 0.6) / 6)
+    >>> sky = np.random.default_rng(0).normal(10, 1, (128, 128, 3))
+    >>> picture = (light[..., np.newaxis] + sky).clip(0, 255).astype(np.uint8)
+    >>> galaxies = find_galaxies(picture)
+    >>> cutouts, _ = cut_out(picture, galaxies, size=96)
+    >>> table = GalaxyMorphologyClassifier(device="cpu", views=1).predict(cutouts)
+    >>> for name in ("x", "y", "semimajor", "semiminor", "orientation"):
+    ...     table[name] = galaxies[name]
+    >>> figure = field(picture, table, title="One simulated galaxy")
     """
     from matplotlib.lines import Line2D
     from matplotlib.patches import Ellipse

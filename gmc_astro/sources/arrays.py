@@ -32,6 +32,14 @@ class ArraySource(ImageSource):
     ------
     gmc_astro.exceptions.InputError
         If the array has another shape or dtype; the message says what to do about it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.sources import ArraySource
+    >>> source = ArraySource(np.zeros((3, 64, 64, 3), np.uint8), ids=["a", "b", "c"])
+    >>> [len(batch) for batch in source.iter_batches(2)]
+    [2, 1]
     """
 
     def __init__(
@@ -69,7 +77,13 @@ class ArraySource(ImageSource):
         return self._recipe
 
     def identity(self) -> dict[str, Any]:
-        """Hash of the names and of up to 1,024 of the images, evenly spread."""
+        """Hash of the names and of up to 1,024 of the images, evenly spread.
+
+        Returns
+        -------
+        identity : dict
+            Plain values for JSON.
+        """
         digest = hashlib.sha256("\n".join(self._ids.tolist()).encode())
         for row in np.unique(np.linspace(0, len(self) - 1, min(len(self), 1024)).astype(int)):
             digest.update(np.ascontiguousarray(self._images[row]))
@@ -79,7 +93,18 @@ class ArraySource(ImageSource):
     def iter_batches(
         self, batch_size: int = 64, *, start: int = 0, stop: int | None = None
     ) -> Iterator[ImageBatch]:
-        """Read rows in order; the batches are views of the array."""
+        """Read rows in order; the batches are views of the array.
+
+        Parameters
+        ----------
+        batch_size, start, stop : int, optional
+            As for `ImageSource.iter_batches <gmc_astro.imaging.ImageSource.iter_batches>`.
+
+        Yields
+        ------
+        batch : `~gmc_astro.imaging.ImageBatch`
+            The next rows.
+        """
         stop = len(self) if stop is None else min(stop, len(self))
         for first in range(start, stop, batch_size):
             part = self._images[first : min(first + batch_size, stop)]

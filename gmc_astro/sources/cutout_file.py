@@ -59,6 +59,23 @@ def write_cutouts(
     ------
     gmc_astro.exceptions.InputError
         If the file is there, or there are no rows.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from astropy.coordinates import SkyCoord
+    >>> from gmc_astro import fetch_cutouts, open_images
+    >>> from gmc_astro.sources import write_cutouts
+    >>> from gmc_astro.testing import serve_surveys
+    >>> coords = SkyCoord([184.85, 150.12], [5.79, 2.21], unit="deg")
+    >>> with serve_surveys(), tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "cutouts.h5"
+    ...     source = fetch_cutouts(coords, survey="decals", size=64, cache=False, progress=False)
+    ...     status = write_cutouts(source, path)
+    ...     shape = open_images(path).read().images.shape
+    >>> print(status, shape)
+    ['ok' 'ok'] (2, 64, 64, 3)
     """
     path = Path(path)
     if path.exists() and not overwrite:

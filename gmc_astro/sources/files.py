@@ -39,6 +39,22 @@ class FileSource(ImageSource):
         Colours to render FITS images with, and that pictures have.
     ids : sequence of str, optional
         Name of each row. Default is the path below the files' common folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from gmc_astro.sources import FileSource
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "galaxy.png"
+    ...     Image.fromarray(np.zeros((80, 80, 3), np.uint8)).save(path)
+    ...     batch = FileSource([path, Path(folder) / "lost.png"], size=64).read()
+    >>> batch.images.shape
+    (2, 64, 64, 3)
+    >>> print(batch.status)
+    ['ok' 'unreadable: no such file']
     """
 
     def __init__(
@@ -70,7 +86,13 @@ class FileSource(ImageSource):
         return self._recipe
 
     def identity(self) -> dict[str, Any]:
-        """Hash of the files' names, sizes and dates."""
+        """Hash of the files' names, sizes and dates.
+
+        Returns
+        -------
+        identity : dict
+            Plain values for JSON.
+        """
         digest = hashlib.sha256(f"{self.size} {self.framing}".encode())
         for name, path in zip(self._ids.tolist(), self.paths, strict=True):
             stamp = file_stamp(path) if path and os.path.exists(path) else {}
@@ -78,7 +100,18 @@ class FileSource(ImageSource):
         return {"kind": "files", "rows": len(self), "names_sizes_dates": digest.hexdigest()}
 
     def in_recipe(self, recipe: ColourRecipe) -> FileSource:
-        """Return the same files, FITS ones rendered with another recipe."""
+        """Return the same files, FITS ones rendered with another recipe.
+
+        Parameters
+        ----------
+        recipe : `~gmc_astro.imaging.ColourRecipe`
+            Colours asked for.
+
+        Returns
+        -------
+        source : `FileSource`
+            This source itself where a recipe was given, or no file is FITS.
+        """
         if self._recipe is not None or not any(map(is_fits, self.paths)):
             return self
         return FileSource(
@@ -88,7 +121,18 @@ class FileSource(ImageSource):
     def iter_batches(
         self, batch_size: int = 64, *, start: int = 0, stop: int | None = None
     ) -> Iterator[ImageBatch]:
-        """Read files in order, some at a time in parallel."""
+        """Read files in order, some at a time in parallel.
+
+        Parameters
+        ----------
+        batch_size, start, stop : int, optional
+            As for `ImageSource.iter_batches <gmc_astro.imaging.ImageSource.iter_batches>`.
+
+        Yields
+        ------
+        batch : `~gmc_astro.imaging.ImageBatch`
+            The next rows.
+        """
         stop = len(self) if stop is None else min(stop, len(self))
         with ThreadPoolExecutor(THREADS) as pool:
             for first in range(start, stop, batch_size):

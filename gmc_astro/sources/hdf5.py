@@ -70,6 +70,23 @@ class HDF5Source(ImageSource):
         If the file is missing, cut off, or not HDF5.
     gmc_astro.exceptions.InputError
         If there are no images under ``key`` or a usual name, or of no layout that is known.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import h5py
+    >>> import numpy as np
+    >>> from gmc_astro.sources import HDF5Source
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "Galaxy10_DECals.h5"
+    ...     with h5py.File(path, "w") as file:
+    ...         file["images"] = np.zeros((4, 64, 64, 3), np.uint8)
+    ...         file["ans"] = [0, 2, 1, 2]
+    ...     source = HDF5Source(path)
+    ...     labels, shape = source.labels, source.read().images.shape
+    >>> labels, shape
+    (array([0, 2, 1, 2]), (4, 64, 64, 3))
     """
 
     def __init__(
@@ -122,7 +139,18 @@ class HDF5Source(ImageSource):
         return self._recipe if self._flux is None else self._flux.colours
 
     def in_recipe(self, recipe: ColourRecipe) -> HDF5Source:
-        """Return the same rows; flux is rendered with another recipe where it has the bands."""
+        """Return the same rows; flux is rendered with another recipe where it has the bands.
+
+        Parameters
+        ----------
+        recipe : `~gmc_astro.imaging.ColourRecipe`
+            Colours asked for.
+
+        Returns
+        -------
+        source : `HDF5Source`
+            This source itself where the images are RGB or the bands are missing.
+        """
         if self._flux is None or (flux := self._flux.in_recipe(recipe)) is self._flux:
             return self
         other = object.__new__(type(self))
@@ -130,7 +158,20 @@ class HDF5Source(ImageSource):
         return other
 
     def names(self, start: int, stop: int) -> tuple[np.ndarray, SkyCoord | None]:
-        """Names and positions of a range of rows, read from the file."""
+        """Names and positions of a range of rows, read from the file.
+
+        Parameters
+        ----------
+        start, stop : int
+            Range of rows.
+
+        Returns
+        -------
+        ids : `~numpy.ndarray` of str, shape (stop - start,)
+            Name of each row.
+        coords : `~astropy.coordinates.SkyCoord`, shape (stop - start,), or None
+            Position of each row, where there are positions.
+        """
         stop = min(stop, len(self))
         if "ids" in self._side:
             ids = self._column("ids", start, stop).astype(str)
@@ -164,7 +205,18 @@ class HDF5Source(ImageSource):
             offset += length
 
     def cuts(self, rows: int) -> np.ndarray:
-        """Cut where chunks end, so that none is unpacked twice."""
+        """Cut where chunks end, so that none is unpacked twice.
+
+        Parameters
+        ----------
+        rows : int
+            Rows that a range should have, roughly.
+
+        Returns
+        -------
+        cuts : `~numpy.ndarray` of int, shape (R + 1,)
+            Range r is ``cuts[r]`` to ``cuts[r + 1]``.
+        """
         cuts, offset = [np.zeros(1, int)], 0
         for length, together in zip(self._lengths, self._together, strict=True):
             step = -(-rows // together) * together
@@ -173,14 +225,31 @@ class HDF5Source(ImageSource):
         return np.unique(np.concatenate(cuts))
 
     def identity(self) -> dict[str, Any]:
-        """Name, size and date of the file."""
+        """Name, size and date of the file.
+
+        Returns
+        -------
+        identity : dict
+            Plain values for JSON.
+        """
         stamp = file_stamp(self.path)
         return {"kind": "HDF5", "rows": len(self), "data": self._keys[0], **stamp}
 
     def iter_batches(
         self, batch_size: int = 64, *, start: int = 0, stop: int | None = None
     ) -> Iterator[ImageBatch]:
-        """Read rows in order; each chunk of the file is read and unpacked once."""
+        """Read rows in order; each chunk of the file is read and unpacked once.
+
+        Parameters
+        ----------
+        batch_size, start, stop : int, optional
+            As for `ImageSource.iter_batches <gmc_astro.imaging.ImageSource.iter_batches>`.
+
+        Yields
+        ------
+        batch : `~gmc_astro.imaging.ImageBatch`
+            The next rows.
+        """
         stop = len(self) if stop is None else min(stop, len(self))
         waiting: list[Piece] = []
         held, first = 0, start

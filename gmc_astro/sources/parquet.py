@@ -41,6 +41,18 @@ class PictureSource(ImageSource):
         Names and positions of the rows, under their usual names.
     recipe : `~gmc_astro.imaging.ColourRecipe`, optional
         Colours that the pictures have, if known.
+
+    Examples
+    --------
+    >>> import io
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from gmc_astro.sources import PictureSource
+    >>> file = io.BytesIO()
+    >>> Image.fromarray(np.zeros((80, 80, 3), np.uint8)).save(file, "JPEG")
+    >>> batch = PictureSource([file.getvalue(), None], size=64).read()
+    >>> print(batch.status)
+    ['ok' 'no image given']
     """
 
     def __init__(
@@ -78,7 +90,18 @@ class PictureSource(ImageSource):
     def iter_batches(
         self, batch_size: int = 64, *, start: int = 0, stop: int | None = None
     ) -> Iterator[ImageBatch]:
-        """Decode rows in order, some at a time in parallel."""
+        """Decode rows in order, some at a time in parallel.
+
+        Parameters
+        ----------
+        batch_size, start, stop : int, optional
+            As for `ImageSource.iter_batches <gmc_astro.imaging.ImageSource.iter_batches>`.
+
+        Yields
+        ------
+        batch : `~gmc_astro.imaging.ImageBatch`
+            The next rows.
+        """
         stop = len(self) if stop is None else min(stop, len(self))
         with ThreadPoolExecutor(THREADS) as pool:
             for first in range(start, stop, batch_size):
@@ -128,6 +151,26 @@ class ParquetSource(ImageSource):
         If the file is missing or not Parquet.
     gmc_astro.exceptions.InputError
         If it has no such column.
+
+    Examples
+    --------
+    >>> import io
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import pyarrow as pa
+    >>> import pyarrow.parquet as pq
+    >>> from PIL import Image
+    >>> from gmc_astro.sources import ParquetSource
+    >>> file = io.BytesIO()
+    >>> Image.fromarray(np.zeros((80, 80, 3), np.uint8)).save(file, "JPEG")
+    >>> table = pa.table({"object_id": ["a", "b"], "image": [file.getvalue()] * 2})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pq.write_table(table, Path(folder) / "galaxies.parquet")
+    ...     source = ParquetSource(Path(folder) / "galaxies.parquet", size=64)
+    ...     ids, shape = source.ids, source.read().images.shape
+    >>> print(ids, shape)
+    ['a' 'b'] (2, 64, 64, 3)
     """
 
     def __init__(
@@ -169,7 +212,20 @@ class ParquetSource(ImageSource):
         return self._recipe
 
     def names(self, start: int, stop: int) -> tuple[np.ndarray, SkyCoord | None]:
-        """Names and positions of a range of rows."""
+        """Names and positions of a range of rows.
+
+        Parameters
+        ----------
+        start, stop : int
+            Range of rows.
+
+        Returns
+        -------
+        ids : `~numpy.ndarray` of str, shape (stop - start,)
+            Name of each row.
+        coords : `~astropy.coordinates.SkyCoord`, shape (stop - start,), or None
+            Position of each row, where there are positions.
+        """
         file = _open(self.path)
         plain = [f.name for f in file.schema_arrow if not pa.types.is_nested(f.type)]
         wanted = [name for name in plain if name != self._column]
@@ -179,14 +235,31 @@ class ParquetSource(ImageSource):
         return np.arange(start, stop).astype(str) if ids is None else ids, positions_in(table)
 
     def identity(self) -> dict[str, Any]:
-        """Name, size and date of the file."""
+        """Name, size and date of the file.
+
+        Returns
+        -------
+        identity : dict
+            Plain values for JSON.
+        """
         stamp = file_stamp(self.path)
         return {"kind": "Parquet", "rows": len(self), "data": self._column, **stamp}
 
     def iter_batches(
         self, batch_size: int = 64, *, start: int = 0, stop: int | None = None
     ) -> Iterator[ImageBatch]:
-        """Read and decode rows in order."""
+        """Read and decode rows in order.
+
+        Parameters
+        ----------
+        batch_size, start, stop : int, optional
+            As for `ImageSource.iter_batches <gmc_astro.imaging.ImageSource.iter_batches>`.
+
+        Yields
+        ------
+        batch : `~gmc_astro.imaging.ImageBatch`
+            The next rows.
+        """
         stop = len(self) if stop is None else min(stop, len(self))
         waiting: list[bytes | None] = []
         with ThreadPoolExecutor(THREADS) as pool:

@@ -32,6 +32,15 @@ class ConcatenatedSource(ImageSource):
     ------
     gmc_astro.exceptions.InputError
         If there is none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.sources import ArraySource, ConcatenatedSource
+    >>> bright = ArraySource(np.full((2, 64, 64, 3), 200, np.uint8), ids=["a", "b"])
+    >>> dark = ArraySource(np.zeros((1, 64, 64, 3), np.uint8), ids=["c"])
+    >>> print(ConcatenatedSource([bright, dark]).ids)
+    ['a' 'b' 'c']
     """
 
     def __init__(self, sources: Sequence[ImageSource]) -> None:
@@ -54,7 +63,20 @@ class ConcatenatedSource(ImageSource):
         return _joined([source.coords for source in self._sources])
 
     def names(self, start: int, stop: int) -> tuple[np.ndarray, SkyCoord | None]:
-        """Names and positions of a range of rows."""
+        """Names and positions of a range of rows.
+
+        Parameters
+        ----------
+        start, stop : int
+            Range of rows.
+
+        Returns
+        -------
+        ids : `~numpy.ndarray` of str, shape (stop - start,)
+            Name of each row.
+        coords : `~astropy.coordinates.SkyCoord`, shape (stop - start,), or None
+            Position of each row, where there are positions.
+        """
         parts = [source.names(low, high) for source, low, high, _ in self._within(start, stop)]
         if not parts:
             return np.zeros(0, "U1"), None
@@ -62,7 +84,18 @@ class ConcatenatedSource(ImageSource):
         return np.concatenate(ids), _joined(coords)
 
     def cuts(self, rows: int) -> np.ndarray:
-        """Cut where sources end, and within each where it says."""
+        """Cut where sources end, and within each where it says.
+
+        Parameters
+        ----------
+        rows : int
+            Rows that a range should have, roughly.
+
+        Returns
+        -------
+        cuts : `~numpy.ndarray` of int, shape (R + 1,)
+            Range r is ``cuts[r]`` to ``cuts[r + 1]``.
+        """
         parts = [
             offset + source.cuts(rows)
             for source, offset in zip(self._sources, self._starts[:-1].tolist(), strict=True)
@@ -70,7 +103,13 @@ class ConcatenatedSource(ImageSource):
         return np.unique(np.concatenate(parts))
 
     def identity(self) -> dict[str, Any]:
-        """Identity of each source; of very many, a hash."""
+        """Identity of each source; of very many, a hash.
+
+        Returns
+        -------
+        identity : dict
+            Plain values for JSON.
+        """
         parts = {str(i): source.identity() for i, source in enumerate(self._sources)}
         if len(parts) > MANY:
             content = json.dumps(parts, sort_keys=True, default=str).encode()
@@ -90,17 +129,45 @@ class ConcatenatedSource(ImageSource):
         return None if any(part is None for part in labels) else np.concatenate(labels)
 
     def quiet(self) -> ConcatenatedSource:
-        """Return the same rows without progress bars."""
+        """Return the same rows without progress bars.
+
+        Returns
+        -------
+        source : `ConcatenatedSource`
+            Of sources that show none.
+        """
         return ConcatenatedSource([source.quiet() for source in self._sources])
 
     def in_recipe(self, recipe: ColourRecipe) -> ConcatenatedSource:
-        """Return the same rows, those that can be rendered with another recipe."""
+        """Return the same rows, those that can be rendered with another recipe.
+
+        Parameters
+        ----------
+        recipe : `~gmc_astro.imaging.ColourRecipe`
+            Colours asked for.
+
+        Returns
+        -------
+        source : `ConcatenatedSource`
+            Of sources in the recipe, where they can be.
+        """
         return ConcatenatedSource([source.in_recipe(recipe) for source in self._sources])
 
     def iter_batches(
         self, batch_size: int = 64, *, start: int = 0, stop: int | None = None
     ) -> Iterator[ImageBatch]:
-        """Read rows in order; a batch ends where a source ends."""
+        """Read rows in order; a batch ends where a source ends.
+
+        Parameters
+        ----------
+        batch_size, start, stop : int, optional
+            As for `ImageSource.iter_batches <gmc_astro.imaging.ImageSource.iter_batches>`.
+
+        Yields
+        ------
+        batch : `~gmc_astro.imaging.ImageBatch`
+            The next rows.
+        """
         stop = len(self) if stop is None else min(stop, len(self))
         for source, low, high, offset in self._within(start, stop):
             for batch in source.iter_batches(batch_size, start=low, stop=high):

@@ -29,7 +29,7 @@ CATALOG_SUFFIXES = (".csv", ".ecsv", ".vot", ".xml", ".parquet", ".txt")
 
 
 def read_catalog(path: str | os.PathLike) -> Table:
-    """Read a table; columns of a CSV file stay words unless all of them are numbers.
+    r"""Read a table; columns of a CSV file stay words unless all of them are numbers.
 
     Parameters
     ----------
@@ -45,6 +45,18 @@ def read_catalog(path: str | os.PathLike) -> Table:
     ------
     gmc_astro.exceptions.InputError
         If it is not a file or not a table that astropy can read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from gmc_astro.sources import read_catalog
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "catalogue.csv"
+    ...     _ = path.write_text("id,ra,dec\nNGC 4303,185.479,4.474\n")
+    ...     table = read_catalog(path)
+    >>> table.colnames, float(table["ra"][0])
+    (['id', 'ra', 'dec'], 185.479)
     """
     path = Path(path)
     if not path.is_file():

@@ -41,6 +41,15 @@ class CutoutSource(ImageSource):
         Name of each row.
     progress : bool, optional
         Show a progress bar, and at the end how many rows failed and why.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from gmc_astro import fetch_cutouts
+    >>> coords = SkyCoord([184.85, 150.12], [5.79, 2.21], unit="deg")
+    >>> source = fetch_cutouts(coords, survey="decals", size=128)
+    >>> type(source).__name__, len(source), source.survey.name, source.recipe.name
+    ('CutoutSource', 2, 'decals', 'GZ_DECALS')
     """
 
     def __init__(self, plan: Plan, ids: np.ndarray, *, progress: bool = True) -> None:
@@ -72,7 +81,13 @@ class CutoutSource(ImageSource):
         return None if self.plan.image_format == "jpeg" else self.plan.recipe
 
     def identity(self) -> dict[str, Any]:
-        """Positions, the survey, and how galaxies are framed."""
+        """Positions, the survey, and how galaxies are framed.
+
+        Returns
+        -------
+        identity : dict
+            Plain values for JSON.
+        """
         plan = self.plan
         return {
             **super().identity(),
@@ -87,11 +102,28 @@ class CutoutSource(ImageSource):
         }
 
     def quiet(self) -> CutoutSource:
-        """Return the same positions without a progress bar."""
+        """Return the same positions without a progress bar.
+
+        Returns
+        -------
+        source : `CutoutSource`
+            With the same plan.
+        """
         return CutoutSource(self.plan, self._ids, progress=False)
 
     def in_recipe(self, recipe: ColourRecipe) -> ImageSource:
-        """Return the same positions in another recipe, where the survey has its bands."""
+        """Return the same positions in another recipe, where the survey has its bands.
+
+        Parameters
+        ----------
+        recipe : `~gmc_astro.imaging.ColourRecipe`
+            Colours asked for.
+
+        Returns
+        -------
+        source : `~gmc_astro.imaging.ImageSource`
+            This source itself where the survey lacks a band, or gives pictures of its own.
+        """
         plan = self.plan
         if self.recipe in (None, recipe):
             return self
@@ -106,7 +138,18 @@ class CutoutSource(ImageSource):
     def iter_batches(
         self, batch_size: int = 64, *, start: int = 0, stop: int | None = None
     ) -> Iterator[ImageBatch]:
-        """Fetch and frame rows in order; the next ones are on their way meanwhile."""
+        """Fetch and frame rows in order; the next ones are on their way meanwhile.
+
+        Parameters
+        ----------
+        batch_size, start, stop : int, optional
+            As for `ImageSource.iter_batches <gmc_astro.imaging.ImageSource.iter_batches>`.
+
+        Yields
+        ------
+        batch : `~gmc_astro.imaging.ImageBatch`
+            The next rows.
+        """
         stop = len(self) if stop is None else min(stop, len(self))
         fetching = Fetching(self.plan)
         ahead = batch_size + 4 * self.plan.max_connections

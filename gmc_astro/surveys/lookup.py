@@ -48,6 +48,17 @@ def look_up_petrosian(
     References
     ----------
     Willett et al. 2013, MNRAS 435, 2835, arXiv:1308.3496 (images of 0.02 petroR90_r a pixel).
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from gmc_astro.surveys import look_up_petrosian
+    >>> from gmc_astro.testing import serve_surveys
+    >>> position = SkyCoord(184.85, 5.79, unit="deg")
+    >>> with serve_surveys():  # an SDSS of simulated galaxies on this machine
+    ...     objects = look_up_petrosian(position)
+    >>> print(objects["petro_r90"].round(1))
+    [7.2] arcsec
     """
     if not isinstance(coords, SkyCoord):
         raise InputError(f"coords of type {type(coords).__name__} are not positions; give SkyCoord")

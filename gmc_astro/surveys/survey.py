@@ -126,6 +126,16 @@ class Survey:
     ------
     gmc_astro.exceptions.InputError
         If the service is unknown, or a band has no HiPS or no layer.
+
+    Examples
+    --------
+    >>> from astropy import units as u
+    >>> from gmc_astro.surveys import Survey
+    >>> hips = {band: f"me/P/mine/{band}" for band in "gri"}
+    >>> survey = Survey("mine", "My survey", "hips2fits", bands=("g", "r", "i"),
+    ...                 pixel_scale=0.2 * u.arcsec, recipe="SDSS_LUPTON", hips=hips)
+    >>> sorted(survey.known_bands)
+    ['g', 'i', 'r']
     """
 
     name: str

@@ -20,6 +20,12 @@ class Fault:
         Beginning of the status that a row gets by it.
     passing : bool, optional
         True where another try may help.
+
+    Examples
+    --------
+    >>> from gmc_astro.testing import HIPS_FAULTS, Fault
+    >>> Fault("refused", "refused (400)", passing=False) in HIPS_FAULTS
+    True
     """
 
     name: str
@@ -65,6 +71,18 @@ class Faults:
         Share of the requests whose first answer alone fails.
     seed : int, optional
         Of the draw.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from gmc_astro import fetch_cutouts
+    >>> from gmc_astro.testing import Fault, Faults, serve_surveys
+    >>> faults = Faults((Fault("refused", "refused (400)", passing=False),), share=1.0)
+    >>> position = SkyCoord(184.85, 5.79, unit="deg")
+    >>> with serve_surveys(faults):
+    ...     batch = fetch_cutouts(position, survey="decals", cache=False, progress=False).read()
+    >>> print(batch.status[0])
+    refused (400): Bad Request: Parameter fov is wrong
     """
 
     kinds: tuple[Fault, ...] = ()
@@ -73,14 +91,38 @@ class Faults:
     seed: int = 0
 
     def lasting(self, key: str) -> Fault | None:
-        """The fault of each answer to a request, if there is one."""
+        """The fault of each answer to a request, if there is one.
+
+        Parameters
+        ----------
+        key : str
+            The request, as its address says it.
+
+        Returns
+        -------
+        fault : `Fault` or None
+            None where the request is answered well.
+        """
         draw = self._draw(key, "lasting")
         if not self.kinds or draw >= self.share:
             return None
         return self.kinds[int(self._draw(key, "kind") * len(self.kinds))]
 
     def of(self, key: str, answered: int) -> Fault | None:
-        """The fault of one answer, after so many answers to the same request."""
+        """The fault of one answer, after so many answers to the same request.
+
+        Parameters
+        ----------
+        key : str
+            The request, as its address says it.
+        answered : int
+            How often it was answered before.
+
+        Returns
+        -------
+        fault : `Fault` or None
+            None where it is answered well this time.
+        """
         fault = self.lasting(key)
         may_pass = [kind for kind in self.kinds if kind.passing]
         if fault is None and may_pass and not answered and self._draw(key, "pass") < self.passing:

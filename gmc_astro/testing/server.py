@@ -49,6 +49,17 @@ class SurveyServer(ThreadingHTTPServer):
         Seconds that a slow answer takes.
     retry_after : int, optional
         Seconds that an overloaded server asks for.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from gmc_astro import fetch_cutouts
+    >>> from gmc_astro.testing import serve_surveys
+    >>> position = SkyCoord(184.85, 5.79, unit="deg")
+    >>> with serve_surveys(galaxies=4) as server:
+    ...     _ = fetch_cutouts(position, survey="decals", cache=False, progress=False).read()
+    >>> sum(server.answers.values())
+    1
     """
 
     daemon_threads = True
@@ -85,7 +96,18 @@ class SurveyServer(ThreadingHTTPServer):
             self.most_active = 0
 
     def begin(self, key: str) -> Fault | None:
-        """Count a request; return how to fail at it."""
+        """Count a request; return how to fail at it.
+
+        Parameters
+        ----------
+        key : str
+            The request, as its address says it.
+
+        Returns
+        -------
+        fault : `Fault` or None
+            None where it is to be answered well.
+        """
         with self._lock:
             self._active += 1
             self.most_active = max(self.most_active, self._active)
@@ -100,7 +122,15 @@ class SurveyServer(ThreadingHTTPServer):
             self._active -= 1
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no error of the server."""
+        """A client that went away is no error of the server.
+
+        Parameters
+        ----------
+        request : socket.socket
+            The connection.
+        client_address : tuple
+            Where it came from.
+        """
 
 
 @contextmanager

@@ -49,6 +49,13 @@ class SimulatedGalaxy:
         Pitch angle in radians; negative winds the other way.
     bulge_axis_ratio : float, optional
         Of the bulge. Default is halfway between the disk's and round.
+
+    Examples
+    --------
+    >>> from gmc_astro.testing import SimulatedGalaxy
+    >>> spiral = SimulatedGalaxy(disk_radius=5.0, arms=2, bar=0.2)
+    >>> spiral.flux, spiral.arms
+    (400.0, 2)
     """
 
     flux: float = 400.0
@@ -79,6 +86,14 @@ def galaxy_at(ra: float, dec: float, seed: int = 0) -> SimulatedGalaxy:
     -------
     galaxy : `SimulatedGalaxy`
         The same for the same position and seed.
+
+    Examples
+    --------
+    >>> from gmc_astro.testing import galaxy_at
+    >>> galaxy_at(184.85, 5.79) == galaxy_at(184.85, 5.79)
+    True
+    >>> galaxy_at(184.85, 5.79) == galaxy_at(184.85, 5.79, seed=1)
+    False
     """
     rng = np.random.default_rng(zlib.crc32(f"{ra:.4f} {dec:.4f} {seed}".encode()))
     smooth = rng.random() < 0.4
@@ -128,6 +143,13 @@ def render_galaxy(
     -------
     planes : `~numpy.ndarray`, shape (B, pixels, pixels), dtype float32
         Nanomaggies a pixel.
+
+    Examples
+    --------
+    >>> from gmc_astro.testing import SimulatedGalaxy, render_galaxy
+    >>> planes = render_galaxy(SimulatedGalaxy(flux=400.0), ("g", "r", "z"), pixels=128)
+    >>> planes.shape, planes.dtype.name
+    ((3, 128, 128), 'float32')
     """
     fine = OVERSAMPLING * pixels
     step = pixel_scale / OVERSAMPLING

@@ -158,6 +158,17 @@ def write_training_galaxies(
     ------
     gmc_astro.exceptions.InputError
         If the folder exists, or the survey is not one of those.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from gmc_astro.learning import TrainingSet
+    >>> from gmc_astro.testing import write_training_galaxies
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> table = write_training_galaxies(f"{folder.name}/drawn", 2, pixels=32)
+    >>> len(TrainingSet.read([table.parent]))
+    2
+    >>> folder.cleanup()
     """
     folder = Path(folder)
     if recipe not in SKIES:

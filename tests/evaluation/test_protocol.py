@@ -98,6 +98,13 @@ def test_the_report_says_everything(dataset, options, tmp_path):
     assert "zero-shot (no labels)" in text
 
 
+def test_a_data_set_that_says_nothing_of_itself_has_its_name(dataset, options, tmp_path):
+    silent = replace(dataset, name="mine", about={})
+    only = {"methods": ["zero-shot"], "fractions": [1.0], "seeds": [0], "model": options["model"]}
+    path = write_report(run_benchmark(silent, tmp_path, **only), tmp_path, figures=False)
+    assert "- Data: mine, 40 images" in path.read_text()
+
+
 def test_kept_probabilities_give_the_scores(dataset, options, tmp_path):
     options |= {"methods": ["probe"], "fractions": [1.0], "seeds": [0]}
     benchmark = run_benchmark(dataset, tmp_path, **options)

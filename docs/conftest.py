@@ -1,0 +1,10 @@
+"""What pytest reads of this folder: the pages, not what Sphinx makes or runs."""
+
+collect_ignore = [
+    "_build",
+    "api",
+    "conf.py",
+    "pictures.py",
+    "check_docstrings.py",
+    "check_links.py",
+]
