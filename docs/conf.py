@@ -62,10 +62,12 @@ intersphinx_mapping = {
 def setup(app):
     """Draw the pictures before the pages are read."""
     from failures import write_failures
+    from house import draw_house
     from pictures import draw_recipes
 
     def draw(app):
         draw_recipes(HERE / "_static" / "drawn" / "recipes.png")
+        draw_house(HERE / "_static" / "drawn" / "house.png")
         write_failures(HERE / "_static" / "drawn")
 
     app.connect("builder-inited", draw)

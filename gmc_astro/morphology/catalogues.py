@@ -148,7 +148,7 @@ def _none(counts: np.ndarray, tree: DecisionTree) -> np.ndarray:
 
 #: Catalogues with a column for each answer. Galaxy Zoo DECaLS was published with the campaign
 #: in the names and without.
-CATALOGUES = (
+CATALOGUES: list[Catalogue] = [
     Catalogue(GZ2_TREE, "_count", ("_debiased",), ("_fraction", "_weighted_fraction")),
     *(
         Catalogue(tree, "", ("_debiased",), ("_fraction",), drop)
@@ -159,7 +159,7 @@ CATALOGUES = (
         )
         for drop in ("", campaign)
     ),
-)
+]
 
 _KAGGLE = re.compile(r"Class(\d+)\.(\d+)")
 
