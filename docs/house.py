@@ -17,7 +17,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from floors import FLOORS, imports, modules
 
 LEFT_OUT = {"_version", "exceptions", "__main__", "data"}  # everybody's, and what holds no idea
-ASIDE = {"sources": -0.5, "testing": 2.6, "morphology": -2.6, "imaging": 0.6}  # places where no arrow is crossed
+ASIDE = {
+    "sources": -0.5,
+    "testing": 2.6,
+    "morphology": -2.6,
+    "imaging": 0.6,
+}  # no arrow behind a box
 WIDTH, HEIGHT = 1.5, 0.46
 
 
