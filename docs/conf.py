@@ -62,12 +62,11 @@ intersphinx_mapping = {
 def setup(app):
     """Draw the pictures before the pages are read."""
     from failures import write_failures
-    from house import draw_house
-    from pictures import draw_recipes
+    from pictures import draw_floors, draw_recipes
 
     def draw(app):
         draw_recipes(HERE / "_static" / "drawn" / "recipes.png")
-        draw_house(HERE / "_static" / "drawn" / "house.png")
+        draw_floors(HERE / "_static" / "drawn")
         write_failures(HERE / "_static" / "drawn")
 
     app.connect("builder-inited", draw)

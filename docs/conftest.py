@@ -5,7 +5,6 @@ collect_ignore = [
     "api",
     "conf.py",
     "failures.py",
-    "house.py",
     "pictures.py",
     "check_docstrings.py",
     "check_links.py",

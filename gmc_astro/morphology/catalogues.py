@@ -146,8 +146,8 @@ def _none(counts: np.ndarray, tree: DecisionTree) -> np.ndarray:
     return _spread(totals_of(counts, tree) == 0, tree)
 
 
-#: Catalogues with a column for each answer. Galaxy Zoo DECaLS was published with the campaign
-#: in the names and without.
+#: Catalogues with a column for each answer; `register_tree` adds to them. Galaxy Zoo DECaLS was
+#: published with the campaign in the names and without.
 CATALOGUES: list[Catalogue] = [
     Catalogue(GZ2_TREE, "_count", ("_debiased",), ("_fraction", "_weighted_fraction")),
     *(

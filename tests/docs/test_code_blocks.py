@@ -55,7 +55,8 @@ def run_page(code_blocks):
 
 def test_every_page_with_python_blocks_is_run(code_blocks):
     pages = {p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.rst") if code_blocks(p)}
-    assert {page for page in pages if not page.startswith(("_build", "api"))} == PAGES
+    elsewhere = ("_build", "api", "contributing/add_a_")  # the last in test_how_to_add.py
+    assert {page for page in pages if not page.startswith(elsewhere)} == PAGES
 
 
 def test_landing_page(run_page, workplace):
