@@ -5,6 +5,7 @@ collect_ignore = [
     "api",
     "conf.py",
     "pictures.py",
+    "mathml.py",
     "check_docstrings.py",
     "check_links.py",
 ]
