@@ -15,6 +15,7 @@ copyright = "2026, gmc_astro Developers"
 version = release = gmc_astro.__version__
 
 extensions = [
+    "mathml",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -26,6 +27,7 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 templates_path = []
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_title = f"gmc_astro {release}"

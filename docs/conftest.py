@@ -6,6 +6,7 @@ collect_ignore = [
     "conf.py",
     "failures.py",
     "pictures.py",
+    "mathml.py",
     "check_docstrings.py",
     "check_links.py",
 ]
