@@ -24,6 +24,7 @@ def command(model: str) -> None:
     from gmc_astro.models import bundled_folder, verify_checkpoint
     from gmc_astro.models.device import device_name, pick_device, pick_precision
     from gmc_astro.morphology import ClassScheme
+    from gmc_astro.surveys import SURVEYS
 
     click.echo("Versions")
     for name, version in package_versions().items():
@@ -49,3 +50,6 @@ def command(model: str) -> None:
 
     click.echo("Credit\n  Cite:")
     click.echo("\n".join(f"    {line}" for line in __bibtex__.strip().splitlines()))
+    click.echo("  Acknowledge the surveys whose images you use:")
+    for survey in SURVEYS.values():
+        click.echo(f"    {survey.name:<12} {survey.credit}")

@@ -13,6 +13,7 @@ from PIL import Image
 from gmc_astro import GalaxyMorphologyClassifier
 from gmc_astro.cli import COMMANDS, main
 from gmc_astro.learning import TrainingSet, read_table
+from gmc_astro.surveys import SURVEYS
 
 
 def run(*args, code=0):
@@ -43,6 +44,13 @@ def test_help_has_examples(command):
 
 def test_version():
     assert "gmc-astro, version" in run("--version").output
+
+
+def test_info_says_whom_to_thank():
+    text = run("info").output
+    assert "@article{Cai2026" in text
+    for survey in SURVEYS.values():
+        assert f"{survey.name:<12} {survey.credit}" in text
 
 
 def test_an_unknown_command_is_bad_usage():

@@ -28,9 +28,11 @@ PAGES = {
     "getting_started.rst",
     "index.rst",
     "user_guide/catalogues.rst",
+    "user_guide/checkpoints.rst",
     "user_guide/classes.rst",
     "user_guide/few_labels.rst",
     "user_guide/images.rst",
+    "user_guide/own_survey.rst",
     "user_guide/positions.rst",
     "user_guide/pretraining.rst",
 }
@@ -68,6 +70,20 @@ def test_getting_started(run_page, workplace):
     assert is_ok(names["table"]["status"]).all()
     assert list(names["classifier"].classes_) == ["barred spiral", "unbarred spiral"]
     assert (workplace / "my_model" / "head.safetensors").is_file()
+
+
+def test_checkpoints(run_page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = run_page("user_guide/checkpoints.rst")
+    assert "petrosian" in capsys.readouterr().out
+    assert names["again"].encoder.contract.span == 6.4
+
+
+def test_own_survey(run_page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    table = run_page("user_guide/own_survey.rst")["table"]
+    assert is_ok(table["status"]).all()
+    assert capsys.readouterr().out.startswith("3 ")
 
 
 def test_images(run_page, tmp_path, monkeypatch, cube):
