@@ -23,8 +23,9 @@ extensions = [
     "sphinx_automodapi.smart_resolver",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "tutorials/pages/index.rst"]  # a copy of tutorials/index.rst
 templates_path = []
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
@@ -40,6 +41,21 @@ automodapi_inheritance_diagram = False
 automodapi_toctreedirnm = "api"
 automodsumm_inherited_members = False
 autodoc_typehints = "none"
+
+# Tutorials are scripts that run while the documentation is built; their pages are not kept in git.
+sphinx_gallery_conf = {
+    "examples_dirs": "tutorials",
+    "gallery_dirs": "tutorials/pages",
+    "filename_pattern": r"\.py$",
+    "copyfile_regex": r"index\.rst",  # it leads to the pages; nothing else is to be made for it
+    "image_scrapers": ("tutorial_pictures.scrape",),
+    "ignore_repr_types": r"matplotlib\.figure\.Figure",
+    "abort_on_example_error": True,
+    "remove_config_comments": True,
+    "write_computation_times": False,
+    "download_all_examples": False,
+    "show_signature": False,
+}
 
 # Names of other packages become links where their inventories can be fetched; elsewhere the
 # build needs no network. Our own names must always resolve.

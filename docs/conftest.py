@@ -7,4 +7,7 @@ collect_ignore = [
     "pictures.py",
     "check_docstrings.py",
     "check_links.py",
+    "tutorial_pictures.py",
+    "tutorials/pages",
 ]
+collect_ignore_glob = ["tutorials/*.py"]  # these run when they are imported
