@@ -25,7 +25,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "tutorials/pages/index.rst"]  # a copy of tutorials/index.rst
+exclude_patterns = ["_build", "tutorial_pages/index.rst"]  # a copy of tutorials/index.rst
 templates_path = []
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
@@ -45,7 +45,7 @@ autodoc_typehints = "none"
 # Tutorials are scripts that run while the documentation is built; their pages are not kept in git.
 sphinx_gallery_conf = {
     "examples_dirs": "tutorials",
-    "gallery_dirs": "tutorials/pages",
+    "gallery_dirs": "tutorial_pages",
     "filename_pattern": r"\.py$",
     "copyfile_regex": r"index\.rst",  # it leads to the pages; nothing else is to be made for it
     "image_scrapers": ("tutorial_pictures.scrape",),

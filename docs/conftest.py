@@ -8,6 +8,6 @@ collect_ignore = [
     "check_docstrings.py",
     "check_links.py",
     "tutorial_pictures.py",
-    "tutorials/pages",
+    "tutorial_pages",
 ]
 collect_ignore_glob = ["tutorials/*.py"]  # these run when they are imported
