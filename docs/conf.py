@@ -29,6 +29,7 @@ exclude_patterns = ["_build", "tutorial_pages/index.rst"]  # a copy of tutorials
 templates_path = []
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
+html_css_files = ["tutorials.css"]
 html_title = f"gmc_astro {release}"
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
 

@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 from matplotlib.figure import Figure
 
+PIXELS = 1200  # across a picture
 _DRAWN: WeakSet[Figure] = WeakSet()
 
 
@@ -32,13 +33,15 @@ def new_figures(names: dict[str, Any]) -> list[Figure]:
 
 
 def scrape(block: Any, variables: dict[str, Any], settings: dict[str, Any], **_: Any) -> str:
-    """Save the figures of a block, and return their directives."""
+    """Save the figures of a block, sharp at the width of a page; return their directives."""
     from sphinx_gallery.scrapers import figure_rst
 
     directives = []
     for figure in new_figures(variables["example_globals"]):
+        words = words_of(figure)
         path = Path(next(variables["image_path_iterator"]))
-        figure.savefig(path, facecolor=figure.get_facecolor())
-        directives.append(figure_rst([path], settings["src_dir"], words_of(figure)))
+        dpi = PIXELS / figure.get_figwidth()
+        figure.savefig(path, dpi=dpi, facecolor=figure.get_facecolor())
+        directives.append(figure_rst([path], settings["src_dir"], words))
         _DRAWN.add(figure)
     return "".join(directives)

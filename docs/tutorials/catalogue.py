@@ -7,8 +7,6 @@ galaxies, classify it, stop in the middle, go on, and then ask the finished run 
 without touching an image again. With a million rows the calls are the same.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # An HDF5 stack
 # -------------
@@ -28,11 +26,12 @@ from gmc_astro.testing import galaxy_at, render_galaxy
 
 rng = np.random.default_rng(2026)
 ra, dec = rng.uniform(150, 160, 320), rng.uniform(-5, 5, 320)
-galaxies = [galaxy_at(*position) for position in zip(ra, dec, strict=True)]
+galaxies = [galaxy_at(*place) for place in zip(ra, dec, strict=True)]
 
 
 def draw(galaxy, number, pixels=80):
-    reach = galaxy.disk_radius if galaxy.bulge_share < 0.5 else 2 * galaxy.bulge_radius
+    smooth = galaxy.bulge_share > 0.5
+    reach = 2 * galaxy.bulge_radius if smooth else galaxy.disk_radius
     planes = render_galaxy(
         galaxy,
         SDSS_LUPTON.bands,
@@ -47,7 +46,8 @@ def draw(galaxy, number, pixels=80):
 folder = tempfile.TemporaryDirectory()
 stack, run = Path(folder.name, "survey.h5"), Path(folder.name, "run")
 with h5py.File(stack, "w") as file:
-    file["images"] = np.stack([draw(galaxy, i) for i, galaxy in enumerate(galaxies)])
+    drawn = [draw(galaxy, i) for i, galaxy in enumerate(galaxies)]
+    file["images"] = np.stack(drawn)
     file["ra"], file["dec"] = ra, dec
 print(f"{stack.name}: {stack.stat().st_size / 1e6:.1f} MB")
 
@@ -77,9 +77,10 @@ import subprocess
 import sys
 import time
 
-command = [sys.executable, "-m", "gmc_astro", "classify", str(stack), "-o", str(run)]
+command = [sys.executable, "-m", "gmc_astro", "classify", str(stack)]
+command += ["-o", str(run)]
 command += ["--rows-per-shard", "32", "--embeddings", "float16"]
-process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
 while process.poll() is None and not list(run.glob("shards/*.json")):
     time.sleep(0.05)
 process.terminate()
@@ -91,7 +92,8 @@ print("exit code", process.wait())
 from gmc_astro.catalogs import read_report
 
 report = read_report(run)
-print(f"{report['finished']} of {report['rows']} rows finished, complete: {report['complete']}")
+print(f"{report['finished']} of {report['rows']} rows finished")
+print("complete:", report["complete"])
 
 # %%
 # Go on
@@ -103,9 +105,11 @@ print(f"{report['finished']} of {report['rows']} rows finished, complete: {repor
 from gmc_astro import GalaxyMorphologyClassifier, classify_catalog
 
 classifier = GalaxyMorphologyClassifier()
-classify_catalog(classifier, stack, run, rows_per_shard=32, embeddings="float16")
+settings = {"rows_per_shard": 32, "embeddings": "float16"}
+classify_catalog(classifier, stack, run, **settings)
 report = read_report(run)
-print(f"{report['this_call']['rows']} rows in this call, complete: {report['complete']}")
+print(f"{report['this_call']['rows']} rows in this call")
+print("complete:", report["complete"])
 print(f"{report['classified']} classified, failed: {report['failed']}")
 
 # %%
@@ -113,14 +117,17 @@ print(f"{report['classified']} classified, failed: {report['failed']}")
 # ---------
 #
 # The run is a folder of shards. `~gmc_astro.catalogs.merge_catalog` writes all rows into one file
-# of Parquet, FITS, HDF5 or ECSV, in the order of the stack.
+# of Parquet, FITS, HDF5 or ECSV, in the order of the stack and with its positions in ``coord``.
 
 from gmc_astro.catalogs import merge_catalog
 from gmc_astro.learning import read_table
 
 print(sorted(path.name for path in run.iterdir()))
 table = read_table(merge_catalog(run, run.with_suffix(".fits")))
-table["coord", "label", "probability", "status"][:5]
+for name in ("probability", "entropy"):
+    table[name].info.format = ".2f"
+print(table["coord"][0].to_string("hmsdms", precision=1))
+table["label", "probability", "entropy", "status"][:5]
 
 # %%
 # Other questions, without the images
@@ -132,19 +139,26 @@ table["coord", "label", "probability", "status"][:5]
 from gmc_astro.catalogs import open_embeddings
 
 embeddings = open_embeddings(run, classifier)  # refuses those of another model
-classes = {"spiral": ["a spiral galaxy"], "no arms": ["a smooth galaxy", "a disk without arms"]}
+classes = {
+    "spiral": ["a spiral galaxy"],
+    "no arms": ["a smooth galaxy", "a disk without arms"],
+}
 words = classifier.predict_embeddings(embeddings, classes)
 print(embeddings.shape, embeddings.dtype)
-{name: int((words["label"] == name).sum()) for name in classes}
+for name in classes:
+    print(f"{(words['label'] == name).sum():3} {name}")
 
 # %%
 # Labels work as well. We know the truth of a simulation, and take it for the first eighty.
 
-truth = np.where([galaxy.arms > 0 for galaxy in galaxies], "spiral", "no arms")
-fitted = GalaxyMorphologyClassifier(classes=classes).fit_embeddings(embeddings[:80], truth[:80])
+arms = np.array([galaxy.arms for galaxy in galaxies])
+truth = np.where(arms > 0, "spiral", "no arms")
+fitted = GalaxyMorphologyClassifier(classes=classes)
+fitted.fit_embeddings(embeddings[:80], truth[:80])
 after = fitted.predict_embeddings(embeddings)
-for what, answers in (("words", words), ("80 labels", after)):
-    print(f"{what}: {np.mean(answers['label'][80:] == truth[80:]):.0%} of the others right")
+for what, table in (("words", words), ("80 labels", after)):
+    right = np.mean(table["label"][80:] == truth[80:])
+    print(f"{what}: {right:.0%} of the others right")
 
 # %%
 # `~gmc_astro.plots.embedding_map` draws which galaxies the model takes for alike, here coloured by
@@ -152,6 +166,7 @@ for what, answers in (("words", words), ("80 labels", after)):
 
 from gmc_astro.plots import embedding_map
 
+# sphinx_gallery_thumbnail_number = 2
 figure = embedding_map(embeddings, truth)
 # sphinx_gallery_start_ignore
 figure.set_label(
@@ -169,11 +184,11 @@ figure
 found = np.flatnonzero(after["label"] == "spiral")
 first = found[np.argmax(after["probability"][found])]
 alike = np.asarray(embeddings @ embeddings[first], float)
-nearest = np.argsort(-alike)[:10]
-figure = gallery(images[nearest], truth[nearest], alike[nearest], columns=5)
+nearest = np.argsort(-alike)[:8]
+figure = gallery(images[nearest], truth[nearest], alike[nearest], columns=4)
 # sphinx_gallery_start_ignore
 figure.set_label(
-    "A spiral galaxy and the nine galaxies most like it, with how alike they are: "
+    "A spiral galaxy and the seven galaxies most like it, with how alike they are: "
     + ", ".join(f"{truth[i]} {alike[i]:.2f}" for i in nearest)
 )
 # sphinx_gallery_end_ignore

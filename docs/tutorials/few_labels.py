@@ -10,8 +10,6 @@ The galaxies are simulated, so that the truth is known and no network is needed.
 your own, replace the first step.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # Labelled galaxies
 # -----------------
@@ -27,9 +25,10 @@ from gmc_astro import open_images
 from gmc_astro.testing import write_training_galaxies
 
 folder = tempfile.TemporaryDirectory()
-path = write_training_galaxies(f"{folder.name}/drawn", 300, pixels=96, seed=2026)
+drawn = f"{folder.name}/drawn"
+path = write_training_galaxies(drawn, 300, pixels=96, seed=2026)
 truth = Table.read(path)
-images = open_images(path.parent / "images").read().images  # in the order of the table
+images = open_images(f"{drawn}/images").read().images  # in the same order
 truth["file", "gz2_class"][:3]
 
 # %%
@@ -44,12 +43,20 @@ def kind(code):
         return "smooth galaxy"
     if code.startswith("Se"):
         return "edge-on disk"
-    return "spiral galaxy" if set(code) & set("1234") else "disk without arms"
+    if set(code) & set("1234"):
+        return "spiral galaxy"
+    return "disk without arms"
 
 
 labels = np.array([kind(code) for code in truth["gz2_class"]])
-names = ["spiral galaxy", "disk without arms", "edge-on disk", "smooth galaxy"]
-{name: int((labels == name).sum()) for name in names}
+names = [
+    "spiral galaxy",
+    "disk without arms",
+    "edge-on disk",
+    "smooth galaxy",
+]
+for name in names:
+    print(f"{(labels == name).sum():3} {name}")
 
 # %%
 # Some are hard for a person, too: what is small beside the seeing shows neither arms nor a disk.
@@ -78,11 +85,13 @@ from gmc_astro import GalaxyMorphologyClassifier
 labelled, test = np.arange(60), np.arange(60, 300)
 classifier = GalaxyMorphologyClassifier(classes=names)
 before = classifier.predict_proba(images[test])
-print(f"zero-shot: {classifier.score(images[test], labels[test]):.0%} right")
+score = classifier.score(images[test], labels[test])
+print(f"zero-shot: {score:.0%} right")
 
 classifier.fit(images[labelled], labels[labelled])
 after = classifier.predict_proba(images[test])
-print(f"60 labels: {classifier.score(images[test], labels[test]):.0%} right")
+score = classifier.score(images[test], labels[test])
+print(f"60 labels: {score:.0%} right")
 
 # %%
 # `~gmc_astro.plots.confusion` shows which classes are taken for which. Each row sums to 1; a good
@@ -92,18 +101,18 @@ from gmc_astro.plots import confusion
 
 targets = np.array([names.index(label) for label in labels[test]])
 panels = {"zero-shot": before, "60 labels": after}
-figure = confusion(targets, {name: p.argmax(axis=1) for name, p in panels.items()}, names)
-
+predicted = {panel: p.argmax(axis=1) for panel, p in panels.items()}
+# sphinx_gallery_thumbnail_number = 2
+figure = confusion(targets, predicted, names)
 
 # sphinx_gallery_start_ignore
-def right(probabilities):
-    shares = [(probabilities.argmax(axis=1) == i)[targets == i].mean() for i in range(len(names))]
-    return ", ".join(f"{name} {share:.2f}" for name, share in zip(names, shares, strict=True))
-
-
+found = {
+    panel: ", ".join(f"{name} {np.mean(p[targets == i] == i):.2f}" for i, name in enumerate(names))
+    for panel, p in predicted.items()
+}
 figure.set_label(
-    "Two confusion matrices. Share of each class that is found, zero-shot: "
-    f"{right(before)}; with 60 labels: {right(after)}"
+    "Two confusion matrices. Share of each class that is found, "
+    + "; ".join(f"{panel}: {shares}" for panel, shares in found.items())
 )
 # sphinx_gallery_end_ignore
 figure
@@ -144,7 +153,8 @@ figure
 
 sets = classifier.predict_sets(images[test], coverage=0.9)
 covered = sets[np.arange(len(test)), targets].mean()
-print(f"{covered:.0%} of the sets hold the true class; {sets.sum(axis=1).mean():.1f} classes a set")
+print(f"{covered:.0%} of the sets hold the true class")
+print(f"{sets.sum(axis=1).mean():.1f} classes a set")
 
 # %%
 # The promise holds on average over many draws of labelled galaxies. For one draw of sixty, a share
@@ -154,7 +164,7 @@ print(f"{covered:.0%} of the sets hold the true class; {sets.sum(axis=1).mean():
 # What is in a set, at a glance: the first galaxies of the test for each size.
 
 sizes = sets.sum(axis=1)
-rows = {f"{n} in the set": test[sizes == n][:5] for n in np.unique(sizes)}
+rows = {f"sets of {n}": test[sizes == n][:5] for n in np.unique(sizes)}
 figure = gallery(images, rows=rows, columns=5)
 # sphinx_gallery_start_ignore
 figure.set_label(
@@ -170,12 +180,12 @@ figure
 #
 # ``suggest_labels`` picks galaxies that the classifier is unsure of and that are unlike each other.
 
-rows = test[classifier.suggest_labels(images[test], 10)]
+rows = test[classifier.suggest_labels(images[test], 9)]
 table = classifier.predict(images[rows])
-figure = gallery(images[rows], table["label"], table["probability"], columns=5)
+figure = gallery(images[rows], table["label"], table["probability"], columns=3)
 # sphinx_gallery_start_ignore
 figure.set_label(
-    "Ten galaxies that are worth a label, with the class that the classifier would give: "
+    "Nine galaxies that are worth a label, with the class that the classifier would give: "
     + ", ".join(f"{row['label']} {row['probability']:.2f}" for row in table)
 )
 # sphinx_gallery_end_ignore
@@ -187,9 +197,11 @@ figure
 
 more = np.concatenate([labelled, rows])
 rest = np.setdiff1d(test, rows)
-print(f"60 labels: {classifier.score(images[rest], labels[rest]):.0%} right")
+before = classifier.score(images[rest], labels[rest])
 classifier.fit(images[more], labels[more])
-print(f"70 labels: {classifier.score(images[rest], labels[rest]):.0%} right")
+after = classifier.score(images[rest], labels[rest])
+print(f"60 labels: {before:.0%} right")
+print(f"{len(more)} labels: {after:.0%} right")
 
 # %%
 # ``classifier.save("my_model")`` keeps it all: model, head, calibration and what the sets need.

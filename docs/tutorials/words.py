@@ -10,8 +10,6 @@ Field team and NASA. The model learnt mostly from bright, nearby galaxies; these
 away. Take the classes as a demonstration, not as a catalogue.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # Find the galaxies
 # -----------------
@@ -27,19 +25,21 @@ from gmc_astro.imaging import cut_out, find_galaxies
 picture = hubble_deep_field()
 galaxies = find_galaxies(picture)
 cutouts, widths = cut_out(picture, galaxies, size=128)
-print(f"{len(galaxies)} galaxies, {widths.min():.0f} to {widths.max():.0f} pixels across")
+print(f"{len(galaxies)} found")
+print(f"{widths.min():.0f} to {widths.max():.0f} pixels across")
 
 # %%
 # `~gmc_astro.plots.gallery` draws a sheet of images. Look at some before anything else: most
-# surprises are in the images, not in the model. What lies beyond the picture's edge is black.
+# surprises are in the images, not in the model. One of these is a bright star. What lies beyond the
+# picture's edge is black.
 
 from gmc_astro.plots import gallery
 
 figure = gallery(cutouts[:12], columns=4, title="The twelve largest")
 # sphinx_gallery_start_ignore
 figure.set_label(
-    "Twelve cutouts of the Hubble Deep Field, each with a galaxy in its middle: round and oval "
-    "yellow ones, blue ones with arms, close groups, and small galaxies around them"
+    "Twelve cutouts of the Hubble Deep Field: round and oval yellow galaxies, blue ones with arms, "
+    "close groups, and one star with spikes; small galaxies around each"
 )
 # sphinx_gallery_end_ignore
 figure
@@ -54,7 +54,8 @@ figure
 
 from gmc_astro.morphology import GZ2_FIVE_CLASS
 
-classes = {**GZ2_FIVE_CLASS.classes, "star_or_artifact": ["a star or artifact", "an artifact"]}
+classes = dict(GZ2_FIVE_CLASS.classes)
+classes["star_or_artifact"] = ["a star or artifact", "an artifact"]
 for name, sentences in classes.items():
     print(f"{name}: {sentences[0]}")
 
@@ -66,6 +67,8 @@ from gmc_astro import GalaxyMorphologyClassifier
 
 classifier = GalaxyMorphologyClassifier()
 table = classifier.zero_shot(cutouts, classes)
+for name in ("probability", "entropy"):
+    table[name].info.format = ".2f"
 table["id", "label", "probability", "entropy", "status"][:5]
 
 # %%
@@ -76,6 +79,7 @@ from gmc_astro.plots import field
 
 for name in ("x", "y", "semimajor", "semiminor", "orientation"):
     table[name] = galaxies[name]
+# sphinx_gallery_thumbnail_number = 2
 figure = field(picture, table)
 # sphinx_gallery_start_ignore
 counted = ", ".join(
@@ -95,9 +99,10 @@ figure
 import numpy as np
 
 probability = np.asarray(table["probability"])
-surest = {
-    name: [i for i in np.argsort(-probability) if table["label"][i] == name][:4] for name in classes
-}
+order = np.argsort(-probability)
+surest = {}
+for name in classes:
+    surest[name] = [i for i in order if table["label"][i] == name][:4]
 figure = gallery(cutouts, probabilities=probability, rows=surest, columns=4)
 # sphinx_gallery_start_ignore
 figure.set_label(
@@ -114,12 +119,13 @@ figure
 # %%
 # ``entropy`` is highest where the model cannot decide. These galaxies deserve a look by eye:
 
-undecided = np.argsort(-np.asarray(table["entropy"]))[:8]
-figure = gallery(cutouts[undecided], table["label"][undecided], probability[undecided], columns=4)
+rows = np.argsort(-np.asarray(table["entropy"]))[:6]
+shown = table[rows]
+figure = gallery(cutouts[rows], shown["label"], shown["probability"], columns=3)
 # sphinx_gallery_start_ignore
 figure.set_label(
-    "The eight galaxies that the model is least sure of, with the class it would choose: "
-    + ", ".join(f"{table['label'][i]} {probability[i]:.2f}".replace("_", " ") for i in undecided)
+    "The six galaxies that the model is least sure of, with the class it would choose: "
+    + ", ".join(f"{row['label']} {row['probability']:.2f}".replace("_", " ") for row in shown)
 )
 # sphinx_gallery_end_ignore
 figure
@@ -131,13 +137,14 @@ figure
 # Other classes are other words. A plain list of names is enough; sentences are made from them.
 # The images are not embedded again: the classifier remembers those that it saw.
 
-names = ["spiral galaxy", "elliptical galaxy", "edge-on disk galaxy", "merging galaxies"]
+names = ["spiral galaxy", "elliptical galaxy", "merging galaxies"]
 other = classifier.zero_shot(cutouts, names)
-figure = gallery(cutouts[:12], other["label"][:12], other["probability"][:12], columns=4)
+shown = other[:12]
+figure = gallery(cutouts[:12], shown["label"], shown["probability"], columns=3)
 # sphinx_gallery_start_ignore
 figure.set_label(
     "The twelve largest galaxies with classes of our own: "
-    + ", ".join(f"{row['label']} {row['probability']:.2f}" for row in other[:12])
+    + ", ".join(f"{row['label']} {row['probability']:.2f}" for row in shown)
 )
 # sphinx_gallery_end_ignore
 figure

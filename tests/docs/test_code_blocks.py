@@ -55,7 +55,8 @@ def run_page(code_blocks):
 
 def test_every_page_with_python_blocks_is_run(code_blocks):
     pages = {p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.rst") if code_blocks(p)}
-    assert {page for page in pages if not page.startswith(("_build", "api"))} == PAGES
+    made = ("_build", "api", "tutorial_pages")  # by Sphinx, which runs the tutorials itself
+    assert {page for page in pages if not page.startswith(made)} == PAGES
 
 
 def test_landing_page(run_page, workplace):
