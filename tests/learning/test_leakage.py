@@ -120,7 +120,9 @@ def test_the_real_duplicates_are_found(data_folder):
 
     from gmc_astro.learning import TrainingSet
 
-    config = tomllib.loads((Path(__file__).parents[2] / "configs" / "without_rings.toml").read_text())
+    config = tomllib.loads(
+        (Path(__file__).parents[2] / "configs" / "without_rings.toml").read_text()
+    )
     pool = TrainingSet.read([data_folder / name for name in config["images"]["tables"]])
     known = np.isin(pool.votes.ids, config["images"]["exclude"])
     some = np.union1d(np.flatnonzero(known), np.arange(0, len(pool), 40))
