@@ -114,7 +114,7 @@ def test_pretraining_leaves_them_out_and_says_so(fresh_encoder, tmp_path, capsys
 
 
 def test_the_real_duplicates_are_found(data_folder):
-    """The galaxies that configs/without_rings.toml leaves out, and no other, are in the test set."""
+    """What configs/without_rings.toml leaves out, and nothing else, is in the test set."""
     import tomllib
     from pathlib import Path
 
