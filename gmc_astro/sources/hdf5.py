@@ -14,8 +14,9 @@ import h5py
 import numpy as np
 
 from gmc_astro.exceptions import GmcAstroError, InputError, UnreadableImageError
-from gmc_astro.imaging import LEGACY_DR9, OK, ColourRecipe, ImageBatch, ImageSource
+from gmc_astro.imaging import OK, ColourRecipe, ImageBatch, ImageSource
 from gmc_astro.sources.chunks import RowReader, opened_for_rows, rows_together
+from gmc_astro.sources.cutout_file import stated_recipe, stated_status
 from gmc_astro.sources.decode import decode_picture
 from gmc_astro.sources.files import DEFAULT_SIZE, THREADS, file_stamp
 from gmc_astro.sources.flux import MEASURED, USUAL, FluxStack, band_names
@@ -45,10 +46,12 @@ class HDF5Source(ImageSource):
 
     Known layouts are Galaxy10's (``images``, ``ans``, ``ra``, ``dec``, ``pxscale``), Galaxy
     MNIST's (``images``, ``labels``), the Multimodal Universe's (``image_array`` of flux with
-    ``image_band``, ``object_id``, ``ra``, ``dec``), groups ``0, 1, ...`` of ``images``
-    (AstroCLIP), and JPEG or PNG bytes of variable length (``images``, ``filenames``). Flux is
-    rendered and framed as FITS images are. The file is opened for each pass, so a source can be
-    pickled and used by several processes; names and positions are read when they are needed.
+    ``image_band``, ``object_id``, ``ra``, ``dec``), that of
+    `~gmc_astro.sources.write_cutouts` (with a ``status`` for each row), groups ``0, 1, ...`` of
+    ``images`` (AstroCLIP), and JPEG or PNG bytes of variable length (``images``,
+    ``filenames``). Flux is rendered and framed as FITS images are. The file is opened for each
+    pass, so a source can be pickled and used by several processes; names and positions are
+    read when they are needed.
 
     Parameters
     ----------
@@ -61,8 +64,9 @@ class HDF5Source(ImageSource):
     framing : {"auto", "petrosian", "fixed", "none"}, optional
         How flux is cut out; ``"auto"`` is ``"petrosian"``.
     recipe : `~gmc_astro.imaging.ColourRecipe`, optional
-        Colours that the images have, or that flux is rendered with. Default is the Legacy
-        Surveys viewer's for Galaxy10 DECaLS.
+        Colours that the images have, or that flux is rendered with. Default is what the file's
+        attribute ``recipe`` names, and without one the Legacy Surveys viewer's for Galaxy10
+        DECaLS.
 
     Raises
     ------
@@ -112,8 +116,7 @@ class HDF5Source(ImageSource):
                 framing = "petrosian" if framing == "auto" else framing
                 self._flux = _flux_layout(parts[0], self.path, size, framing, recipe)
             self._side = _side_columns(parts)
-            galaxy10 = "pxscale" in parts[0].parent
-        self._recipe = recipe or (LEGACY_DR9 if galaxy10 else None)
+            self._recipe = recipe or stated_recipe(parts[0])
 
     def __len__(self) -> int:
         return sum(self._lengths)
@@ -277,7 +280,8 @@ class HDF5Source(ImageSource):
                 step = together * max(batch_size // together, 1)
                 while row < end:
                     upto = row // together * together + step
-                    yield self._read(reader, pool, row, min(upto, end))
+                    images, status, columns = self._read(reader, pool, row, min(upto, end))
+                    yield images, stated_status(reader.data, row, status), columns
                     row = min(upto, end)
 
     def _read(self, reader: RowReader, pool: ThreadPoolExecutor, start: int, stop: int) -> Piece:

@@ -73,6 +73,23 @@ def test_a_catalogue_becomes_a_file_with_the_names_of_galaxy10(server, catalogue
     assert not catalogue.with_name("cutouts.h5.parts").exists()
 
 
+@pytest.mark.parametrize("kind", ["sdss", "jpeg"])
+def test_what_was_not_fetched_is_not_classified_later(server, catalogue, kind):
+    """Nor are images taken for those of another survey."""
+    table = Table.read(catalogue)
+    table["dec"][5] = 88.0  # off both surveys
+    table.write(catalogue, overwrite=True)
+    out, table = catalogue.with_name(f"{kind}.h5"), catalogue.with_name("table.ecsv")
+    options = ("--jpeg",) if kind == "jpeg" else ("--survey", "sdss")
+    run("cutouts", catalogue, "--no-cache", "--size", "32", *options, "-o", out, code=1)
+    recipe = open_images(out).recipe
+    assert (recipe and recipe.name) == (None if kind == "jpeg" else "SDSS_LUPTON")
+    assert "5 of 6 images" in run("classify", out, "--views", "1", "-o", table, code=1).output
+    table = read_table(table)
+    assert table["label"].mask.tolist() == [False] * 5 + [True]
+    assert table["status"][5] == "outside footprint"
+
+
 def test_one_position_and_its_own_size(server, tmp_path):
     out = tmp_path / "one.h5"
     options = ("--framing", "fixed", "--field", "60", "--no-cache", "--size", "50")

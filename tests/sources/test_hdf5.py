@@ -36,6 +36,12 @@ def test_galaxy10_layout(galaxy10, stack):
     np.testing.assert_array_equal(source.read().images, stack)
 
 
+def test_a_status_of_other_things_is_left_alone(galaxy10):
+    with h5py.File(galaxy10, "a") as file:
+        file["status"] = ["confirmed"] * 50
+    assert open_images(galaxy10).read().ok.all()
+
+
 @pytest.mark.parametrize(
     "options",
     [{}, {"chunks": (1, 16, 16, 3)}, {"chunks": (7, 16, 16, 3), "compression": "gzip"}],
