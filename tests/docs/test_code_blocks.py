@@ -25,6 +25,7 @@ from gmc_astro.testing import serve_surveys
 DOCS = Path(__file__).parents[2] / "docs"
 #: Pages with Python blocks; each is run by a test below.
 PAGES = {
+    "faq.rst",
     "getting_started.rst",
     "index.rst",
     "user_guide/catalogues.rst",
@@ -67,6 +68,11 @@ def test_getting_started(run_page, workplace):
     assert is_ok(names["table"]["status"]).all()
     assert list(names["classifier"].classes_) == ["barred spiral", "unbarred spiral"]
     assert (workplace / "my_model" / "head.safetensors").is_file()
+
+
+def test_faq(run_page):
+    """Constructors only: nothing is loaded."""
+    run_page("faq.rst")
 
 
 def test_images(run_page, tmp_path, monkeypatch, cube):
