@@ -4,7 +4,12 @@ collect_ignore = [
     "_build",
     "api",
     "conf.py",
+    "failures.py",
     "pictures.py",
+    "mathml.py",
     "check_docstrings.py",
     "check_links.py",
+    "tutorial_pictures.py",
+    "tutorial_pages",
 ]
+collect_ignore_glob = ["tutorials/*.py"]  # these run when they are imported

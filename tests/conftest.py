@@ -79,6 +79,21 @@ def labels():
 
 
 @pytest.fixture
+def own_trees():
+    """Trees and words that a test registers are forgotten after it."""
+    from gmc_astro.morphology import catalogues, expert, phrases, trees, varied
+
+    known = [trees.TREES, phrases.PHRASES, phrases.DISPUTES]
+    known += [expert.EXPERT_TERMS, varied.VARIED_PHRASES]
+    before, tables = [dict(each) for each in known], list(catalogues.CATALOGUES)
+    yield
+    for each, kept in zip(known, before, strict=True):
+        each.clear()
+        each.update(kept)
+    catalogues.CATALOGUES[:] = tables
+
+
+@pytest.fixture
 def cube(tmp_path):
     """A grz FITS cube with coordinates, as the Legacy Surveys give it (big-endian, south up)."""
     planes = np.stack(

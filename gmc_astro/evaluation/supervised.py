@@ -177,10 +177,11 @@ def _parameter_groups(
     """Matrices decay, biases do not; a body that was trained before learns slowly."""
     head = network.get_classifier() if hasattr(network, "get_classifier") else network[-1]
     own = {id(p) for p in head.parameters()}
-    slow = settings.tuning_rate if pretrained else settings.learning_rate
+    fast = settings.rate_for(network)
+    slow = settings.tuning_rate if pretrained else fast
     groups = {}
     for parameter in network.parameters():
-        rate = settings.learning_rate if id(parameter) in own else slow
+        rate = fast if id(parameter) in own else slow
         decay = settings.weight_decay if parameter.ndim >= 2 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
     return [

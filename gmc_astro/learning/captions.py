@@ -105,13 +105,15 @@ class Captions(Protocol):
             0 to 1; 1 where captions are equal.
         """
 
-    def counts(self, rows: np.ndarray) -> np.ndarray:
+    def counts(self, rows: np.ndarray, *, flipped: np.ndarray) -> np.ndarray:
         """Return the votes that were counted.
 
         Parameters
         ----------
         rows : `~numpy.ndarray` of int, shape (B,)
             Rows of the source.
+        flipped : `~numpy.ndarray` of bool, shape (B,)
+            Whose image is mirrored.
 
         Returns
         -------
@@ -211,12 +213,12 @@ class FixedCaptions:
         """
         return _equal(captions, captions).astype(np.float32)
 
-    def counts(self, rows: np.ndarray) -> np.ndarray:
+    def counts(self, rows: np.ndarray, *, flipped: np.ndarray) -> np.ndarray:
         """Return no counts: sentences have none.
 
         Parameters
         ----------
-        rows
+        rows, flipped
             As for `Captions.counts`.
 
         Returns
@@ -325,12 +327,12 @@ class VoteCaptions:
         similarity = np.exp(-distance / width).astype(np.float32)
         return np.where(_equal(captions, captions), np.float32(1), similarity)
 
-    def counts(self, rows: np.ndarray) -> np.ndarray:
+    def counts(self, rows: np.ndarray, *, flipped: np.ndarray) -> np.ndarray:
         """Return the counts of the rows' `answers`.
 
         Parameters
         ----------
-        rows
+        rows, flipped
             As for `Captions.counts`.
 
         Returns
@@ -338,9 +340,10 @@ class VoteCaptions:
         counts : `~numpy.ndarray`, shape (B, A), dtype float32
             As for `Captions.counts`; no columns where the votes are fractions only.
         """
-        if self.votes.counts is None:
+        counts = self._seen(rows, flipped).counts
+        if counts is None:
             return np.zeros((len(rows), 0), np.float32)
-        return self.votes.counts[np.ix_(rows, [self.votes.tree.index(*p) for p in self.answers])]
+        return counts[:, [self.votes.tree.index(*pair) for pair in self.answers]]
 
     def _questions(self, known: np.ndarray) -> np.ndarray:
         """Which questions have votes, (B, Q), from which answers have, (B, A)."""
@@ -348,24 +351,24 @@ class VoteCaptions:
         return np.stack([known[:, tree.columns(q.name)].any(axis=1) for q in tree.questions], 1)
 
     def _seen(self, rows: np.ndarray, flipped: np.ndarray) -> VoteTable:
-        """Votes of rows, with clockwise and anticlockwise exchanged where mirrored."""
+        """Votes of rows; answers that a mirror exchanges are exchanged where mirrored."""
         votes = self.votes[rows]
-        if not self._mirror or not np.any(flipped):
+        if not np.any(flipped) or (self._mirror == np.arange(len(self._mirror))).all():
             return votes
-        fractions = votes.fractions.copy()
-        there, back = map(list, zip(*self._mirror, strict=True))
-        fractions[np.ix_(flipped, there + back)] = votes.fractions[np.ix_(flipped, back + there)]
-        return replace(votes, fractions=fractions)
+
+        def seen(values: np.ndarray | None) -> np.ndarray | None:
+            if values is None:
+                return None
+            return np.where(np.asarray(flipped)[:, None], values[:, self._mirror], values)
+
+        return replace(votes, fractions=seen(votes.fractions), counts=seen(votes.counts))
 
     @cached_property
-    def _mirror(self) -> list[tuple[int, int]]:
-        """Pairs of columns that a mirror exchanges."""
-        flat = list(self.votes.tree.flat)
-        return [
-            (flat.index((question, answer)), flat.index((question, f"anti{answer}")))
-            for question, answer in flat
-            if (question, f"anti{answer}") in flat
-        ]
+    def _mirror(self) -> np.ndarray:
+        """Column of the answer that the mirror image of each answer gets, shape (A,)."""
+        tree = self.votes.tree
+        answers = [(q.name, a.mirror or a.name) for q in tree.questions for a in q.answers]
+        return np.array([tree.index(*pair) for pair in answers])
 
 
 def _equal(texts: Sequence[str], others: Sequence[str]) -> np.ndarray:

@@ -19,7 +19,12 @@ from torch import Tensor, nn
 
 from gmc_astro.exceptions import InputError
 from gmc_astro.learning.fitting import Fitted, Labelled, register_fit_method
-from gmc_astro.learning.label_training import LabelTraining, labelled_images, train_on_labels
+from gmc_astro.learning.label_training import (
+    LabelTraining,
+    labelled_images,
+    normalises_batches,
+    train_on_labels,
+)
 from gmc_astro.learning.probe import LinearHead, fit_probe
 from gmc_astro.models import Encoder, layer_groups
 
@@ -248,8 +253,7 @@ def _train(
 
 
 def _usual_rate(tower: nn.Module) -> float:
-    kinds = (nn.BatchNorm2d, nn.SyncBatchNorm)
-    return 2e-3 if any(isinstance(module, kinds) for module in tower.modules()) else 2e-5
+    return 2e-3 if normalises_batches(tower) else 2e-5
 
 
 def _prompt_tokens(labelled: Labelled) -> Callable[[], Tensor]:

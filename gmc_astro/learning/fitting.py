@@ -176,8 +176,9 @@ def register_fit_method(name: str) -> Callable[[FitMethod], FitMethod]:
     ... def fit_centroids(labelled):
     ...     means = labelled.shares.T @ labelled.embeddings
     ...     means /= np.linalg.norm(means, axis=1, keepdims=True)
-    ...     head = LinearHead.zero_shot(means, labelled.encoder.logit_scale)
-    ...     return Fitted(head, head.logits(labelled.embeddings))
+    ...     head = LinearHead(means, np.zeros(len(means)), labelled.encoder.logit_scale, 0.0)
+    ...     nothing_held_out = np.full_like(labelled.shares, np.nan)  # so it is not calibrated
+    ...     return Fitted(head, nothing_held_out)
     >>> del FIT_METHODS["centroids"]
     """
 

@@ -52,7 +52,8 @@ class LabelTraining:
     batch_size : int, optional
         Images a step.
     learning_rate : float, optional
-        Peak rate of weights that start at random.
+        Peak rate of weights that start at random. Default is 4e-3 for networks that normalise
+        batches, else 1e-3.
     tuning_rate : float, optional
         Peak rate of weights that were trained before.
     weight_decay : float, optional
@@ -83,7 +84,7 @@ class LabelTraining:
     epochs: int = 40
     least_steps: int = 600
     batch_size: int = 64
-    learning_rate: float = 1e-3
+    learning_rate: float | None = None
     tuning_rate: float = 1e-4
     weight_decay: float = 0.05
     warmup: float = 0.1
@@ -126,6 +127,21 @@ class LabelTraining:
         """
         return max(self.epochs * math.ceil(images / self.batch(images)), self.least_steps)
 
+    def rate_for(self, network: nn.Module) -> float:
+        """Peak rate of a network's weights that start at random.
+
+        Parameters
+        ----------
+        network : `~torch.nn.Module`
+            The network.
+
+        Returns
+        -------
+        rate : float
+            ``learning_rate``, or what suits the network's layers.
+        """
+        return self.learning_rate or (4e-3 if normalises_batches(network) else 1e-3)
+
     def without_mirrors(self) -> LabelTraining:
         """Return the same settings for classes that turn on handedness.
 
@@ -145,6 +161,22 @@ class LabelTraining:
             One entry a field.
         """
         return asdict(self)
+
+
+def normalises_batches(network: nn.Module) -> bool:
+    """Tell whether a network has layers of batch normalisation; they bear higher rates.
+
+    Parameters
+    ----------
+    network : `~torch.nn.Module`
+        Any network.
+
+    Returns
+    -------
+    found : bool
+        True where there is one.
+    """
+    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
 
 
 def labelled_images(source: ImageSource, rows: np.ndarray, size: int) -> np.ndarray:

@@ -252,7 +252,8 @@ class Trainer:
         scale = encoder.network.logit_scale.exp()
         loss = LOSSES[settings.loss](*leaves, pairs, scale, self.towers.bias)
         if self.towers.votes is not None:
-            counts = torch.from_numpy(captions.counts(rows)).to(encoder.device)
+            counts = torch.from_numpy(captions.counts(rows, flipped=flipped))
+            counts = counts.to(encoder.device)
             loss = loss + settings.vote_weight * self.towers.votes(leaves[0], counts)
         loss.backward()
         learning = [not settings.locked_images, True]

@@ -4,6 +4,7 @@ from gmc_astro.morphology.captions import CaptionWriter
 from gmc_astro.morphology.gz2_class import parse_gz2_class, write_gz2_class
 from gmc_astro.morphology.lexicon import Statement
 from gmc_astro.morphology.phrases import PHRASES
+from gmc_astro.morphology.registering import register_tree
 from gmc_astro.morphology.schemes import (
     GALAXY10_DECALS,
     GALAXY10_SDSS,
@@ -48,5 +49,6 @@ __all__ = [
     "VoteTable",
     "parse_gz2_class",
     "prompts_for",
+    "register_tree",
     "write_gz2_class",
 ]

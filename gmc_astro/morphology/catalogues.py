@@ -146,9 +146,9 @@ def _none(counts: np.ndarray, tree: DecisionTree) -> np.ndarray:
     return _spread(totals_of(counts, tree) == 0, tree)
 
 
-#: Catalogues with a column for each answer. Galaxy Zoo DECaLS was published with the campaign
-#: in the names and without.
-CATALOGUES = (
+#: Catalogues with a column for each answer; `register_tree` adds to them. Galaxy Zoo DECaLS was
+#: published with the campaign in the names and without.
+CATALOGUES: list[Catalogue] = [
     Catalogue(GZ2_TREE, "_count", ("_debiased",), ("_fraction", "_weighted_fraction")),
     *(
         Catalogue(tree, "", ("_debiased",), ("_fraction",), drop)
@@ -159,7 +159,7 @@ CATALOGUES = (
         )
         for drop in ("", campaign)
     ),
-)
+]
 
 _KAGGLE = re.compile(r"Class(\d+)\.(\d+)")
 

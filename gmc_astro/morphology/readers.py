@@ -19,7 +19,7 @@ from gmc_astro.morphology.catalogues import (
 from gmc_astro.morphology.columns import ids_of, open_table
 from gmc_astro.morphology.label_tables import LABEL_LAYOUTS
 from gmc_astro.morphology.tree import DecisionTree
-from gmc_astro.morphology.trees import GZ1_TREE, GZ2_TREE, LABEL_TREE
+from gmc_astro.morphology.trees import GZ1_TREE, GZ2_TREE, LABEL_TREE, TREES
 
 __all__ = ["read_votes"]
 
@@ -81,7 +81,8 @@ def _read(table: Table, debiased: bool, tree: DecisionTree | None) -> Votes:
 
 def _catalogue(table: Table, tree: DecisionTree | None) -> Catalogue | None:
     """The catalogue that most of the columns belong to; of the wanted tree if there is one."""
-    found = [(catalogue.found_in(table), catalogue) for catalogue in CATALOGUES]
+    known = [catalogue for catalogue in CATALOGUES if catalogue.tree.name in TREES]
+    found = [(catalogue.found_in(table), catalogue) for catalogue in known]
     found = [(n, catalogue) for n, catalogue in found if n > 1]
     wanted = [(n, catalogue) for n, catalogue in found if catalogue.tree == tree]
     return max(wanted or found, key=lambda pair: pair[0], default=(0, None))[1]

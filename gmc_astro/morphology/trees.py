@@ -7,8 +7,6 @@ shared between trees.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from gmc_astro.morphology.tree import Answer, DecisionTree, Question
 
 __all__ = [
@@ -294,8 +292,8 @@ LABEL_TREE = DecisionTree(
     "Willett et al. 2013, arXiv:1308.3496; Lintott et al. 2008, arXiv:0804.4483",
 )
 
-#: Shipped trees by name.
-TREES: Mapping[str, DecisionTree] = {
+#: Trees by name: those that come with the package, and those that were registered.
+TREES: dict[str, DecisionTree] = {
     tree.name: tree
     for tree in (
         LABEL_TREE,

@@ -109,7 +109,8 @@ class VoteTable:
                                                   ``answer``
         ========================================  ==================================  ============
 
-        Kaggle's values are products down the tree; they are undone. An empty cell, and a
+        A tree of your own is read as that of a campaign once `register_tree` knows it. Kaggle's
+        values are products down the tree; they are undone. An empty cell, and a
         question without a vote, is not known.
 
         Parameters

@@ -14,9 +14,9 @@ import h5py
 import numpy as np
 
 from gmc_astro.exceptions import InputError
-from gmc_astro.imaging import LEGACY_DR9, RECIPES, ColourRecipe, ImageBatch, ImageSource, is_ok
+from gmc_astro.imaging import ImageBatch, ImageSource
 
-__all__ = ["stated_recipe", "stated_status", "write_cutouts"]
+__all__ = ["write_cutouts"]
 
 ROWS = 256  # of a part
 #: Names of what is measured, in Galaxy10's words where it has them.
@@ -46,8 +46,7 @@ def write_cutouts(
     columns : mapping of str to `~numpy.ndarray`, optional
         More data sets, one value a row (``ans``, ``redshift``).
     attributes : mapping, optional
-        Attributes of the file. ``recipe``, the name of the images' colours, is added where the
-        source knows it.
+        Attributes of the file. ``recipe``, the name of the images' colours, is added.
     overwrite : bool, optional
         Replace a file that is there.
 
@@ -74,64 +73,24 @@ def write_cutouts(
     ...     path = Path(folder) / "cutouts.h5"
     ...     source = fetch_cutouts(coords, survey="decals", size=64, cache=False, progress=False)
     ...     status = write_cutouts(source, path)
-    ...     shape = open_images(path).read().images.shape
-    >>> print(status, shape)
-    ['ok' 'ok'] (2, 64, 64, 3)
+    ...     stack = open_images(path)
+    ...     shape = stack.read().images.shape
+    >>> print(status, shape, stack.recipe.name)
+    ['ok' 'ok'] (2, 64, 64, 3) GZ_DECALS
     """
     path = Path(path)
     if path.exists() and not overwrite:
         raise InputError(f"{path} exists; give another name, or overwrite it")
     if not len(source):
         raise InputError("there are no rows to write")
-    attributes = {**({"recipe": source.recipe.name} if source.recipe else {}), **(attributes or {})}
+    colours = "unknown" if source.recipe is None else source.recipe.name
+    attributes = {"recipe": colours, **(attributes or {})}
     parts = _Parts(path, _fingerprint(source, attributes))
     for batch in source.iter_batches(ROWS, start=parts.finished(len(source))):
         parts.write(batch)
     status = _merge(source, parts, path, columns or {}, attributes)
     shutil.rmtree(parts.folder)
     return status
-
-
-def stated_recipe(data: h5py.Dataset) -> ColourRecipe | None:
-    """Colours that a file says its images have, else those of Galaxy10 DECaLS.
-
-    Parameters
-    ----------
-    data : h5py.Dataset
-        The images.
-
-    Returns
-    -------
-    recipe : `~gmc_astro.imaging.ColourRecipe` or None
-        None where nothing is known.
-    """
-    if "recipe" in data.file.attrs:
-        return RECIPES.get(str(data.file.attrs["recipe"]))
-    return LEGACY_DR9 if "pxscale" in data.parent else None
-
-
-def stated_status(data: h5py.Dataset, start: int, status: np.ndarray) -> np.ndarray:
-    """Status of rows, with what `write_cutouts` wrote of rows that it had no image of.
-
-    Parameters
-    ----------
-    data : h5py.Dataset
-        The images.
-    start : int
-        First of the rows.
-    status : `~numpy.ndarray` of str, shape (R,)
-        What became of the rows now.
-
-    Returns
-    -------
-    status : `~numpy.ndarray` of str, shape (R,)
-        What the file says of a row that can be read.
-    """
-    written = data.parent.get("status")
-    known = "object_id" in data.parent and getattr(written, "shape", ()) == (len(data),)
-    if not known or not h5py.check_string_dtype(written.dtype):
-        return status
-    return np.where(is_ok(status), written.asstr()[start : start + len(status)].astype(str), status)
 
 
 class _Parts:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from gmc_astro import open_images
 from gmc_astro.cli import main
 from gmc_astro.exceptions import RecipeMismatchWarning
+from gmc_astro.imaging import GZ_DECALS
 from gmc_astro.learning import read_table
 from gmc_astro.sources.cutout_file import ROWS
 from gmc_astro.testing import serve_surveys
@@ -70,22 +71,21 @@ def test_a_catalogue_becomes_a_file_with_the_names_of_galaxy10(server, catalogue
     source = open_images(out)
     assert source.labels.tolist() == [0, 1, 2, 0, 1, 2]
     assert source.coords is not None
+    assert source.recipe is GZ_DECALS
+    assert source.read().status.tolist() == ["ok"] * 5 + ["outside footprint"]
     assert not catalogue.with_name("cutouts.h5.parts").exists()
 
 
-@pytest.mark.parametrize("kind", ["sdss", "jpeg"])
-def test_what_was_not_fetched_is_not_classified_later(server, catalogue, kind):
-    """Nor are images taken for those of another survey."""
+def test_what_was_not_fetched_is_not_classified_later(server, catalogue):
+    """Nor are the images taken for those of another survey, of which a warning would tell."""
     table = Table.read(catalogue)
-    table["dec"][5] = 88.0  # off both surveys
+    table["dec"][5] = 88.0  # off the survey
     table.write(catalogue, overwrite=True)
-    out, table = catalogue.with_name(f"{kind}.h5"), catalogue.with_name("table.ecsv")
-    options = ("--jpeg",) if kind == "jpeg" else ("--survey", "sdss")
-    run("cutouts", catalogue, "--no-cache", "--size", "32", *options, "-o", out, code=1)
-    recipe = open_images(out).recipe
-    assert (recipe and recipe.name) == (None if kind == "jpeg" else "SDSS_LUPTON")
-    assert "5 of 6 images" in run("classify", out, "--views", "1", "-o", table, code=1).output
-    table = read_table(table)
+    out, written = catalogue.with_name("cutouts.h5"), catalogue.with_name("table.ecsv")
+    options = ("--survey", "sdss", "--no-cache", "--size", "32")
+    run("cutouts", catalogue, *options, "-o", out, code=1)
+    assert "5 of 6 images" in run("classify", out, "--views", "1", "-o", written, code=1).output
+    table = read_table(written)
     assert table["label"].mask.tolist() == [False] * 5 + [True]
     assert table["status"][5] == "outside footprint"
 

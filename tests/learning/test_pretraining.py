@@ -184,6 +184,18 @@ def test_a_mirrored_image_is_spoken_of_as_it_looks():
         assert (captions.relation(rows, texts, flipped=~flipped) < 0).any()
 
 
+def test_votes_that_were_counted_turn_with_the_image():
+    columns = {name: [0.0, 0.0] for name in ("P_EL", "P_EDGE", "P_DK", "P_MG")}
+    table = Table({"OBJID": [1, 2], "P_CW": [0.9, 0.9], "P_ACW": [0.1, 0.1], **columns})
+    table["NVOTE"] = 50
+    captions = VoteCaptions(VoteTable.read(table))
+    counts = captions.counts(np.arange(2), flipped=np.array([False, True]))
+    place = [
+        captions.answers.index(("galaxy_type", sense)) for sense in ("clockwise", "anticlockwise")
+    ]
+    assert counts[:, place].tolist() == [[45, 5], [5, 45]]
+
+
 def test_given_sentences_turn_with_the_image():
     fixed = FixedCaptions(["Clockwise arms", "an anti-clockwise spiral", "a disk"])
     texts = fixed.write(np.arange(3), epoch=0, seed=0, flipped=np.array([True, True, True]))

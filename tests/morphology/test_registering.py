@@ -1,0 +1,127 @@
+"""Trees of users."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from gmc_astro.exceptions import InputError, VoteTableError
+from gmc_astro.learning.captions import VoteCaptions
+from gmc_astro.morphology import (
+    TREES,
+    Answer,
+    CaptionWriter,
+    DecisionTree,
+    Question,
+    VoteTable,
+    register_tree,
+)
+
+SENSE = Question(
+    "sense",
+    "Like which letter do the arms turn?",
+    (
+        Answer("like_z", column="sense_z", mirror="like_s"),
+        Answer("like_s", column="sense_s", mirror="like_z"),
+    ),
+)
+BAR = Question(
+    "bar",
+    "Is there a bar?",
+    (Answer("bar", "sense", "barred_yes"), Answer("no_bar", "sense", "barred_no")),
+)
+TREE = DecisionTree("SENSES", (BAR, SENSE))
+PHRASES = {
+    ("sense", "like_z"): ("with arms like a Z", "turning like a Z"),
+    ("sense", "like_s"): ("with arms like an S",),
+}
+TERMS = {("sense", "like_z"): ("Z arms",), ("sense", "like_s"): ("S arms",)}
+DISPUTES = {"sense": ("volunteers disagree which way it turns",)}
+TABLE = Table({"barred_yes": [30, 5], "barred_no": [2, 30], "sense_z": [31, 2], "sense_s": [1, 33]})
+
+
+@pytest.fixture
+def registered(own_trees):
+    return register_tree(TREE, PHRASES, terms=TERMS, disputes=DISPUTES)
+
+
+def test_its_table_is_read(registered):
+    votes = VoteTable.read(TABLE)
+    assert votes.tree is TREES["SENSES"] is TREE
+    np.testing.assert_array_equal(votes.counts[0], [30, 2, 31, 1])
+    np.testing.assert_allclose(votes.fraction("sense", "like_s"), [1 / 32, 33 / 35])
+    fractions = Table({f"{name}_fraction": TABLE[name] / 50 for name in TABLE.colnames})
+    assert VoteTable.read(fractions).fraction("bar", "bar").tolist() == pytest.approx([0.6, 0.1])
+
+
+@pytest.mark.parametrize("style", ["plain", "expert", "prompt", "varied"])
+def test_every_style_speaks_of_it(registered, simulate, style):
+    votes, writer = simulate(TREE, 400), CaptionWriter(TREE, style)
+    captions = writer(votes, handedness=True)
+    assert {pair for text in captions for pair in writer.claims(text)} == set(TREE.flat)
+    said = {statement.answer for text in captions for statement in writer.statements(text)}
+    assert (None in said) == (style != "prompt")
+
+
+def test_without_terms_experts_are_silent(own_trees):
+    register_tree(TREE, PHRASES)
+    with pytest.raises(InputError, match="style expert has no words for"):
+        CaptionWriter(TREE, "expert")
+
+
+def test_mirrors_need_no_word_for_clockwise(registered):
+    captions = VoteCaptions(VoteTable.read(TABLE))
+    rows, flipped = np.array([0, 0]), np.array([False, True])
+    texts = [t for e in range(9) for t in captions.write(rows, epoch=e, seed=0, flipped=flipped)]
+    assert any("like a Z" in text for text in texts[::2])
+    assert any("like an S" in text for text in texts[1::2])
+    assert not any("like an S" in text for text in texts[::2])
+    assert not any("like a Z" in text for text in texts[1::2])
+
+
+def test_taken_out_it_is_read_no_more(registered):
+    del TREES["SENSES"]
+    with pytest.raises(VoteTableError, match="no layout that is known"):
+        VoteTable.read(TABLE)
+
+
+def test_it_can_be_replaced_but_no_shipped_tree(registered):
+    with pytest.raises(InputError, match="a tree 'SENSES' already"):
+        register_tree(TREE, PHRASES)
+    only = register_tree(replace(TREE, questions=(SENSE,)), PHRASES, overwrite=True)
+    assert VoteTable.read(TABLE).tree is only
+    with pytest.raises(InputError, match="a tree 'GZ2' already"):
+        register_tree(replace(TREE, name="GZ2"), PHRASES, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("phrases", "options", "says"),
+    [
+        ({}, {}, "phrases has no words for .*'sense', 'like_z'"),
+        (PHRASES, {"terms": {("sense", "like_z"): ("Z",)}}, "terms has no words for"),
+        (PHRASES | {("bar", "bar"): ("barred",)}, {}, "phrases has words for .*'bar', 'bar'"),
+        (PHRASES, {"disputes": {"bar": ("who knows",)}}, r"disputes has words for \['bar'\]"),
+        (PHRASES | {("sense", "like_s"): ("with a bar",)}, {}, "'with a bar' would mean two"),
+        (PHRASES | {("sense", "like_s"): ("turning like a Z",)}, {}, "would mean two things"),
+        (PHRASES | {("sense", "like_s"): ("arms, like an S",)}, {}, "'arms, like an S' holds"),
+        (PHRASES | {("sense", "like_s"): ("clearly an S",)}, {}, "begins with what captions put"),
+        (PHRASES | {("sense", "like_s"): ("this is an S",)}, {}, "begins with what captions put"),
+    ],
+)
+def test_words_that_cannot_be(own_trees, phrases, options, says):
+    with pytest.raises(InputError, match=says):
+        register_tree(TREE, phrases, **options)
+    assert "SENSES" not in TREES
+
+
+@pytest.mark.parametrize(
+    ("question", "says"),
+    [
+        (replace(SENSE, answers=SENSE.answers[:1]), "question sense needs two answers"),
+        (replace(SENSE, answers=(Answer("a", "b"), Answer("c"))), "a leads to 'b'"),
+    ],
+)
+def test_a_tree_that_cannot_be(own_trees, question, says):
+    with pytest.raises(InputError, match=says):
+        register_tree(replace(TREE, questions=(BAR, question)), PHRASES)
