@@ -86,11 +86,16 @@ def test_checkpoints(run_page, tmp_path, monkeypatch, capsys):
     assert names["again"].encoder.contract.span == 6.4
 
 
-def test_own_survey(run_page, tmp_path, monkeypatch, capsys):
+def test_own_survey(run_page, tmp_path, monkeypatch, capsys, cube):
+    """The bands of a cube, in files of their own."""
     monkeypatch.chdir(tmp_path)
-    table = run_page("user_guide/own_survey.rst")["table"]
-    assert is_ok(table["status"]).all()
-    assert capsys.readouterr().out.startswith("3 ")
+    for band, plane in zip("gri", fits.getdata(cube), strict=True):
+        fits.writeto(f"galaxy_{band}.fits", plane)
+    names = run_page("user_guide/own_survey.rst")
+    assert "SDSS_LUPTON\n" in capsys.readouterr().out
+    assert names["note"] == ""
+    assert names["measured"]["petro_r90"] > 3
+    assert is_ok(names["table"]["status"]).all()
 
 
 def test_images(run_page, tmp_path, monkeypatch, cube):
