@@ -46,7 +46,7 @@ def write_cutouts(
     columns : mapping of str to `~numpy.ndarray`, optional
         More data sets, one value a row (``ans``, ``redshift``).
     attributes : mapping, optional
-        Attributes of the file.
+        Attributes of the file. ``recipe``, the name of the images' colours, is added.
     overwrite : bool, optional
         Replace a file that is there.
 
@@ -73,19 +73,22 @@ def write_cutouts(
     ...     path = Path(folder) / "cutouts.h5"
     ...     source = fetch_cutouts(coords, survey="decals", size=64, cache=False, progress=False)
     ...     status = write_cutouts(source, path)
-    ...     shape = open_images(path).read().images.shape
-    >>> print(status, shape)
-    ['ok' 'ok'] (2, 64, 64, 3)
+    ...     stack = open_images(path)
+    ...     shape = stack.read().images.shape
+    >>> print(status, shape, stack.recipe.name)
+    ['ok' 'ok'] (2, 64, 64, 3) GZ_DECALS
     """
     path = Path(path)
     if path.exists() and not overwrite:
         raise InputError(f"{path} exists; give another name, or overwrite it")
     if not len(source):
         raise InputError("there are no rows to write")
-    parts = _Parts(path, _fingerprint(source, attributes or {}))
+    colours = "unknown" if source.recipe is None else source.recipe.name
+    attributes = {"recipe": colours, **(attributes or {})}
+    parts = _Parts(path, _fingerprint(source, attributes))
     for batch in source.iter_batches(ROWS, start=parts.finished(len(source))):
         parts.write(batch)
-    status = _merge(source, parts, path, columns or {}, attributes or {})
+    status = _merge(source, parts, path, columns or {}, attributes)
     shutil.rmtree(parts.folder)
     return status
 

@@ -76,6 +76,20 @@ def test_a_catalogue_becomes_a_file_with_the_names_of_galaxy10(server, catalogue
     assert not catalogue.with_name("cutouts.h5.parts").exists()
 
 
+def test_what_was_not_fetched_is_not_classified_later(server, catalogue):
+    """Nor are the images taken for those of another survey, of which a warning would tell."""
+    table = Table.read(catalogue)
+    table["dec"][5] = 88.0  # off the survey
+    table.write(catalogue, overwrite=True)
+    out, written = catalogue.with_name("cutouts.h5"), catalogue.with_name("table.ecsv")
+    options = ("--survey", "sdss", "--no-cache", "--size", "32")
+    run("cutouts", catalogue, *options, "-o", out, code=1)
+    assert "5 of 6 images" in run("classify", out, "--views", "1", "-o", written, code=1).output
+    table = read_table(written)
+    assert table["label"].mask.tolist() == [False] * 5 + [True]
+    assert table["status"][5] == "outside footprint"
+
+
 def test_one_position_and_its_own_size(server, tmp_path):
     out = tmp_path / "one.h5"
     options = ("--framing", "fixed", "--field", "60", "--no-cache", "--size", "50")

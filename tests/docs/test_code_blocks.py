@@ -25,6 +25,7 @@ from gmc_astro.testing import serve_surveys
 DOCS = Path(__file__).parents[2] / "docs"
 #: Pages with Python blocks; each is run by a test below.
 PAGES = {
+    "faq.rst",
     "getting_started.rst",
     "index.rst",
     "user_guide/catalogues.rst",
@@ -73,6 +74,11 @@ def test_getting_started(run_page, workplace):
     assert (workplace / "my_model" / "head.safetensors").is_file()
 
 
+def test_faq(run_page):
+    """Constructors only: nothing is loaded."""
+    run_page("faq.rst")
+
+
 def test_checkpoints(run_page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = run_page("user_guide/checkpoints.rst")
@@ -80,11 +86,16 @@ def test_checkpoints(run_page, tmp_path, monkeypatch, capsys):
     assert names["again"].encoder.contract.span == 6.4
 
 
-def test_own_survey(run_page, tmp_path, monkeypatch, capsys):
+def test_own_survey(run_page, tmp_path, monkeypatch, capsys, cube):
+    """The bands of a cube, in files of their own."""
     monkeypatch.chdir(tmp_path)
-    table = run_page("user_guide/own_survey.rst")["table"]
-    assert is_ok(table["status"]).all()
-    assert capsys.readouterr().out.startswith("3 ")
+    for band, plane in zip("gri", fits.getdata(cube), strict=True):
+        fits.writeto(f"galaxy_{band}.fits", plane)
+    names = run_page("user_guide/own_survey.rst")
+    assert "SDSS_LUPTON\n" in capsys.readouterr().out
+    assert names["note"] == ""
+    assert names["measured"]["petro_r90"] > 3
+    assert is_ok(names["table"]["status"]).all()
 
 
 def test_images(run_page, tmp_path, monkeypatch, cube):
