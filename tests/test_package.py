@@ -2,6 +2,7 @@
 
 import configparser
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -80,6 +81,18 @@ def test_citation_file_is_valid(monkeypatch):
     assert any("Galaxy Zoo 2" in title for title in titles)
     assert any("Sloan" in title for title in titles)
     assert any("Legacy Survey" in title or "DECaLS" in title for title in titles)
+    assert citation.cffobj["version"] == gmc_astro.__version__.removesuffix(".dev0")
+
+
+def test_what_bibtex_names_the_citation_file_names_too():
+    """By its DOI, or by its title where it has none."""
+    text = " ".join((ROOT / "CITATION.cff").read_text().split())
+    entries = gmc_astro.__bibtex__.strip().split("\n@")
+    assert len(entries) == 2
+    for entry in entries:
+        doi = re.search(r"doi = \{(.+?)\}", entry)
+        named = doi or re.search(r" title = \{(.+?)\},\n", entry, flags=re.S)
+        assert " ".join(named[1].split()) in text
 
 
 def test_setup_cfg_has_the_metadata():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
+from pathlib import Path
+
 import click
 
 from gmc_astro.cli.common import sentences
@@ -13,7 +16,7 @@ __all__ = ["command"]
 @click.argument("model", default="compact")
 @sentences
 def command(model: str) -> None:
-    """Show versions, devices, and what MODEL (a checkpoint folder, default 'compact') is.
+    """Show versions, devices, what MODEL (a checkpoint folder, default 'compact') is, and credits.
 
     \b
     Examples:
@@ -22,6 +25,7 @@ def command(model: str) -> None:
     """
     from gmc_astro.learning import package_versions
     from gmc_astro.models import bundled_folder, verify_checkpoint
+    from gmc_astro.models.checkpoint import CARD_FILE
     from gmc_astro.models.device import device_name, pick_device, pick_precision
     from gmc_astro.morphology import ClassScheme
 
@@ -45,7 +49,21 @@ def command(model: str) -> None:
         click.echo(f"Classes ({scheme.name})")
         for name, prompts in scheme.classes.items():
             click.echo(f"  {name:<26} {prompts[0]!r} and {len(prompts) - 1} more")
+    card = Path(folder) / CARD_FILE
+    if card.is_file():
+        click.echo(f"Card, with what it learnt from\n  {card}")
+    _credit()
+
+
+def _credit() -> None:
+    """What to cite, and what the surveys that cutouts can come from ask for."""
     from gmc_astro import __bibtex__
+    from gmc_astro.surveys import SURVEYS
 
     click.echo("Credit\n  Cite:")
-    click.echo("\n".join(f"    {line}" for line in __bibtex__.strip().splitlines()))
+    click.echo(textwrap.indent(__bibtex__.strip(), "    "))
+    click.echo("  Where cutouts came from a survey, acknowledge it:")
+    for survey in SURVEYS.values():
+        click.echo(f"    {survey.name}: {survey.title}")
+        words = textwrap.fill(survey.credit or "none given", 88, break_on_hyphens=False)
+        click.echo(textwrap.indent(words, "      "))

@@ -1,7 +1,9 @@
 """The commands, run as a user runs them, on real files."""
 
 import json
+import re
 import zlib
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -10,9 +12,10 @@ from astropy.table import Table
 from click.testing import CliRunner
 from PIL import Image
 
-from gmc_astro import GalaxyMorphologyClassifier
+from gmc_astro import GalaxyMorphologyClassifier, __bibtex__
 from gmc_astro.cli import COMMANDS, main
 from gmc_astro.learning import TrainingSet, read_table
+from gmc_astro.surveys import SURVEYS
 
 
 def run(*args, code=0):
@@ -243,6 +246,17 @@ def test_info_of_the_bundled_model():
     text = run("info").output
     for word in ("torch", "compact", "SHA-256", "smooth_cigar", "@article"):
         assert word in text
+    card = re.search(r"^Card.*\n  (.*README\.md)$", text, flags=re.M)[1]
+    assert Path(card).read_text().startswith("# compact")
+
+
+def test_info_says_how_to_cite_and_whom_to_thank(tiny_folder):
+    text = run("info", tiny_folder).output
+    for line in __bibtex__.strip().splitlines():
+        assert line in text
+    flat = " ".join(text.split())
+    for survey in SURVEYS.values():
+        assert f"{survey.name}: {survey.title} {survey.credit or 'none given'}" in flat
 
 
 def test_demo(tmp_path):
