@@ -6,19 +6,27 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
-from gmc_astro.exceptions import GmcAstroError, InputError, UnreadableImageError
-from gmc_astro.imaging import LEGACY_DR9, OK, ColourRecipe, ImageBatch, ImageSource
+from gmc_astro.exceptions import GmcAstroError, UnreadableImageError
+from gmc_astro.imaging import OK, ColourRecipe, ImageBatch, ImageSource, is_ok
 from gmc_astro.sources.chunks import RowReader, opened_for_rows, rows_together
 from gmc_astro.sources.decode import decode_picture
 from gmc_astro.sources.files import DEFAULT_SIZE, THREADS, file_stamp
-from gmc_astro.sources.flux import MEASURED, USUAL, FluxStack, band_names
+from gmc_astro.sources.flux import MEASURED
+from gmc_astro.sources.layout import (
+    channels_first,
+    find_images,
+    flux_layout,
+    is_encoded,
+    is_rgb,
+    side_columns,
+    written_recipe,
+)
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -26,15 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["HDF5_SUFFIXES", "HDF5Source"]
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf")
-IMAGE_KEYS = ("images", "image_array", "image", "cutouts", "data")
-BAND_KEYS = ("image_band", "bands", "band")
-#: Names of what stands beside the images, one value a row.
-SIDE_KEYS = {
-    "labels": ("ans", "labels", "label", "answers", "y"),
-    "ids": ("object_id", "ids", "id", "filenames", "iauname", "dr7objid"),
-    "ra": ("ra", "RA"),
-    "dec": ("dec", "DEC", "de"),
-}
 _FAILURES = (OSError, RuntimeError, ValueError)  # what HDF5 raises for a damaged file
 
 Piece = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]
@@ -47,8 +46,10 @@ class HDF5Source(ImageSource):
     MNIST's (``images``, ``labels``), the Multimodal Universe's (``image_array`` of flux with
     ``image_band``, ``object_id``, ``ra``, ``dec``), groups ``0, 1, ...`` of ``images``
     (AstroCLIP), and JPEG or PNG bytes of variable length (``images``, ``filenames``). Flux is
-    rendered and framed as FITS images are. The file is opened for each pass, so a source can be
-    pickled and used by several processes; names and positions are read when they are needed.
+    rendered and framed as FITS images are. A ``status`` that `write_cutouts` wrote is told again:
+    a row that could not be fetched has no image here either. The file is opened for each pass, so
+    a source can be pickled and used by several processes; names and positions are read when they
+    are needed.
 
     Parameters
     ----------
@@ -61,8 +62,8 @@ class HDF5Source(ImageSource):
     framing : {"auto", "petrosian", "fixed", "none"}, optional
         How flux is cut out; ``"auto"`` is ``"petrosian"``.
     recipe : `~gmc_astro.imaging.ColourRecipe`, optional
-        Colours that the images have, or that flux is rendered with. Default is the Legacy
-        Surveys viewer's for Galaxy10 DECaLS.
+        Colours that the images have, or that flux is rendered with. Default is what the file's
+        attribute ``recipe`` names; without it, the Legacy Surveys viewer's for Galaxy10 DECaLS.
 
     Raises
     ------
@@ -101,19 +102,18 @@ class HDF5Source(ImageSource):
         self.path = os.fspath(path)
         self.size = size
         with _open(self.path) as file:
-            self._keys = _find_images(file, key, self.path)
+            self._keys = find_images(file, key, self.path)
             parts = [file[name] for name in self._keys]
             self._lengths = [len(part) for part in parts]
             self._together = [rows_together(part) for part in parts]
-            self._encoded = _is_encoded(parts[0])
-            self._channels_first = _channels_first(parts[0])
+            self._encoded = is_encoded(parts[0])
+            self._channels_first = channels_first(parts[0])
             self._flux = None
-            if not self._encoded and not _is_rgb(parts[0]):
+            if not self._encoded and not is_rgb(parts[0]):
                 framing = "petrosian" if framing == "auto" else framing
-                self._flux = _flux_layout(parts[0], self.path, size, framing, recipe)
-            self._side = _side_columns(parts)
-            galaxy10 = "pxscale" in parts[0].parent
-        self._recipe = recipe or (LEGACY_DR9 if galaxy10 else None)
+                self._flux = flux_layout(parts[0], self.path, size, framing, recipe)
+            self._side = side_columns(parts)
+            self._recipe = recipe or written_recipe(file, parts[0])
 
     def __len__(self) -> int:
         return sum(self._lengths)
@@ -260,9 +260,21 @@ class HDF5Source(ImageSource):
                 images, status, columns = _join(waiting)
                 n = min(batch_size, held)
                 measured = {name: values[:n] for name, values in columns.items()}
-                yield ImageBatch(images[:n], status[:n], first, measured)
+                told = self._told(images[:n], status[:n], first)
+                yield ImageBatch(images[:n], told, first, measured)
                 rest = {name: values[n:] for name, values in columns.items()}
                 waiting, held, first = [(images[n:], status[n:], rest)], held - n, first + n
+
+    def _told(self, images: np.ndarray, status: np.ndarray, start: int) -> np.ndarray:
+        """What the file says of rows that can be read: notes, and why a black one has no image."""
+        if "status" not in self._side:
+            return status
+        written = self._column("status", start, start + len(status))
+        if written.dtype.kind != "O":  # numbers, which mean something else
+            return status
+        written = written.astype(str)
+        black = ~images.any(axis=(1, 2, 3))
+        return np.where(is_ok(status) & (is_ok(written) | black), written, status)
 
     def _pieces(self, start: int, stop: int, batch_size: int) -> Iterator[Piece]:
         """Rows from start to stop in pieces that end where chunks end."""
@@ -359,79 +371,3 @@ def _open(path: str) -> Iterator[h5py.File]:
         ) from err
     with file:
         yield file
-
-
-def _find_images(file: h5py.File, key: str | None, path: str) -> list[str]:
-    """Names of the data sets with images: one, or one in each numbered group."""
-    if key is not None:
-        if key not in file or not isinstance(file[key], h5py.Dataset):
-            raise InputError(f"{path} has no data set {key!r}; it has {_contents(file)}")
-        return [key]
-    for name in IMAGE_KEYS:
-        if isinstance(file.get(name), h5py.Dataset):
-            return [name]
-    groups = sorted((n for n in file if n.isdigit()), key=int)
-    found = [f"{g}/{n}" for g in groups for n in IMAGE_KEYS[:1] if n in file[g]]
-    if found:
-        return found
-    raise InputError(
-        f"{path} has no images under {', '.join(IMAGE_KEYS)}; it has {_contents(file)}: "
-        "say which with key="
-    )
-
-
-def _contents(file: h5py.File) -> list[str]:
-    return sorted(file)[:12]
-
-
-def _is_encoded(data: h5py.Dataset) -> bool:
-    """True for rows of JPEG or PNG bytes."""
-    return data.ndim == 1 and h5py.check_vlen_dtype(data.dtype) is not None
-
-
-def _is_rgb(data: h5py.Dataset) -> bool:
-    return data.ndim == 4 and data.dtype == np.uint8 and 3 in (data.shape[-1], data.shape[1])
-
-
-def _channels_first(data: h5py.Dataset) -> bool:
-    """Tell whether colours come before height and width."""
-    return data.ndim == 4 and data.shape[-1] != 3 and data.shape[1] == 3
-
-
-def _flux_layout(
-    data: h5py.Dataset, path: str, size: int, framing: str, recipe: ColourRecipe | None
-) -> FluxStack:
-    """Bands and layout of floating-point images; refuse what is neither flux nor RGB."""
-    named = next((n for n in BAND_KEYS if isinstance(data.parent.get(n), h5py.Dataset)), None)
-    if data.ndim == 4 and data.dtype.kind == "f":
-        last = data.shape[1] == data.shape[2] != data.shape[3]
-        planes = data.shape[3 if last else 1]
-        names = band_names(np.ravel(data.parent[named][0])) if named else USUAL.get(planes)
-        if names is not None and len(names) == planes:
-            stack = FluxStack(names, last, size, framing)
-            return stack if recipe is None else replace(stack, recipe=recipe)
-    raise InputError(
-        f"{path}: {data.name} has shape {data.shape} and dtype {data.dtype}; need uint8 RGB "
-        "images of shape (N, H, W, 3), JPEG/PNG bytes, or flux of shape (N, B, H, W) whose bands "
-        "image_band names (g, r, z of three, g, r, i, z of four where it is missing); render "
-        "other flux with make_rgb() first"
-    )
-
-
-def _side_columns(parts: Sequence[h5py.Dataset]) -> dict[str, list[str]]:
-    """Data sets with labels, names and positions, one a part, where every part has them."""
-    found = {}
-    for name, keys in SIDE_KEYS.items():
-        columns = [_beside(part, keys) for part in parts]
-        if all(columns):
-            found[name] = columns
-    return found
-
-
-def _beside(part: h5py.Dataset, keys: Sequence[str]) -> str | None:
-    """Name of the first data set of one value a row."""
-    for key in keys:
-        data = part.parent.get(key)
-        if isinstance(data, h5py.Dataset) and data.shape == (len(part),):
-            return data.name
-    return None

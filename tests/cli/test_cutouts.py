@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from gmc_astro import open_images
 from gmc_astro.cli import main
 from gmc_astro.exceptions import RecipeMismatchWarning
+from gmc_astro.imaging import GZ_DECALS
 from gmc_astro.learning import read_table
 from gmc_astro.sources.cutout_file import ROWS
 from gmc_astro.testing import serve_surveys
@@ -70,6 +71,8 @@ def test_a_catalogue_becomes_a_file_with_the_names_of_galaxy10(server, catalogue
     source = open_images(out)
     assert source.labels.tolist() == [0, 1, 2, 0, 1, 2]
     assert source.coords is not None
+    assert source.recipe is GZ_DECALS
+    assert source.read().status.tolist() == ["ok"] * 5 + ["outside footprint"]
     assert not catalogue.with_name("cutouts.h5.parts").exists()
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from gmc_astro.exceptions import InputError, UnreadableImageError
-from gmc_astro.imaging import LEGACY_DR9, make_rgb
+from gmc_astro.imaging import GZ_DECALS, LEGACY_DR9, SDSS_LUPTON, make_rgb
 from gmc_astro.sources import open_images
 
 
@@ -196,6 +196,38 @@ def test_where_to_cut(tmp_path, stack):
     assert open_images(tmp_path / "a.h5").cuts(10).tolist() == [0, 14, 28, 42, 50]
     two = open_images([tmp_path / "a.h5", tmp_path / "a.h5"])
     assert two.cuts(30).tolist() == [0, 35, 50, 85, 100]
+
+
+@pytest.mark.parametrize(
+    ("named", "known"),
+    [("SDSS_LUPTON", SDSS_LUPTON), ("GZ_DECALS", GZ_DECALS), ("the survey's own", None)],
+)
+def test_colours_that_the_file_names(galaxy10, named, known):
+    with h5py.File(galaxy10, "a") as file:
+        file.attrs["recipe"] = named
+    assert open_images(galaxy10).recipe is known
+    assert open_images(galaxy10, recipe=LEGACY_DR9).recipe is LEGACY_DR9
+
+
+@pytest.mark.parametrize("batch_size", [3, 50])
+def test_a_status_that_was_written_is_told_again(galaxy10, batch_size):
+    """Of a row with pixels a failure is not believed: the word may mean something else."""
+    written = np.full(50, "ok", object)
+    written[4], written[7], written[9] = "ok (fixed framing: faint)", "timed out", "final"
+    with h5py.File(galaxy10, "a") as file:
+        file["images"][7] = 0
+        file["status"] = written
+    batches = open_images(galaxy10).iter_batches(batch_size)
+    status = np.concatenate([batch.status for batch in batches])
+    expected = np.where(written == "final", "ok", written)
+    assert status.tolist() == expected.tolist()
+
+
+def test_a_status_in_numbers_is_not_ours(galaxy10):
+    with h5py.File(galaxy10, "a") as file:
+        file["images"][7] = 0
+        file["status"] = np.zeros(50, int)
+    assert open_images(galaxy10).read().ok.all()
 
 
 def test_names_of_a_range(tmp_path, galaxy10):

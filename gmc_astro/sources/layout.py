@@ -1,0 +1,119 @@
+"""What is where in an HDF5 file of images: pictures, bytes or flux, and what stands beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import h5py
+import numpy as np
+
+from gmc_astro.exceptions import InputError
+from gmc_astro.imaging import LEGACY_DR9, RECIPES, ColourRecipe
+from gmc_astro.sources.flux import USUAL, FluxStack, band_names
+
+__all__ = [
+    "channels_first",
+    "find_images",
+    "flux_layout",
+    "is_encoded",
+    "is_rgb",
+    "side_columns",
+    "written_recipe",
+]
+
+IMAGE_KEYS = ("images", "image_array", "image", "cutouts", "data")
+BAND_KEYS = ("image_band", "bands", "band")
+#: Names of what stands beside the images, one value a row.
+SIDE_KEYS = {
+    "labels": ("ans", "labels", "label", "answers", "y"),
+    "ids": ("object_id", "ids", "id", "filenames", "iauname", "dr7objid"),
+    "ra": ("ra", "RA"),
+    "dec": ("dec", "DEC", "de"),
+    "status": ("status",),
+}
+
+
+def find_images(file: h5py.File, key: str | None, path: str) -> list[str]:
+    """Names of the data sets with images: one, or one in each numbered group."""
+    if key is not None:
+        if key not in file or not isinstance(file[key], h5py.Dataset):
+            raise InputError(f"{path} has no data set {key!r}; it has {_contents(file)}")
+        return [key]
+    for name in IMAGE_KEYS:
+        if isinstance(file.get(name), h5py.Dataset):
+            return [name]
+    groups = sorted((n for n in file if n.isdigit()), key=int)
+    found = [f"{g}/{n}" for g in groups for n in IMAGE_KEYS[:1] if n in file[g]]
+    if found:
+        return found
+    raise InputError(
+        f"{path} has no images under {', '.join(IMAGE_KEYS)}; it has {_contents(file)}: "
+        "say which with key="
+    )
+
+
+def written_recipe(file: h5py.File, data: h5py.Dataset) -> ColourRecipe | None:
+    """Colours that the file names, else those of Galaxy10 DECaLS where it looks like it."""
+    named = file.attrs.get("recipe")
+    if named is not None:
+        return RECIPES.get(str(named))
+    return LEGACY_DR9 if "pxscale" in data.parent else None
+
+
+def _contents(file: h5py.File) -> list[str]:
+    return sorted(file)[:12]
+
+
+def is_encoded(data: h5py.Dataset) -> bool:
+    """True for rows of JPEG or PNG bytes."""
+    return data.ndim == 1 and h5py.check_vlen_dtype(data.dtype) is not None
+
+
+def is_rgb(data: h5py.Dataset) -> bool:
+    """True for rows of pictures."""
+    return data.ndim == 4 and data.dtype == np.uint8 and 3 in (data.shape[-1], data.shape[1])
+
+
+def channels_first(data: h5py.Dataset) -> bool:
+    """Tell whether colours come before height and width."""
+    return data.ndim == 4 and data.shape[-1] != 3 and data.shape[1] == 3
+
+
+def flux_layout(
+    data: h5py.Dataset, path: str, size: int, framing: str, recipe: ColourRecipe | None
+) -> FluxStack:
+    """Bands and layout of floating-point images; refuse what is neither flux nor RGB."""
+    named = next((n for n in BAND_KEYS if isinstance(data.parent.get(n), h5py.Dataset)), None)
+    if data.ndim == 4 and data.dtype.kind == "f":
+        last = data.shape[1] == data.shape[2] != data.shape[3]
+        planes = data.shape[3 if last else 1]
+        names = band_names(np.ravel(data.parent[named][0])) if named else USUAL.get(planes)
+        if names is not None and len(names) == planes:
+            stack = FluxStack(names, last, size, framing)
+            return stack if recipe is None else replace(stack, recipe=recipe)
+    raise InputError(
+        f"{path}: {data.name} has shape {data.shape} and dtype {data.dtype}; need uint8 RGB "
+        "images of shape (N, H, W, 3), JPEG/PNG bytes, or flux of shape (N, B, H, W) whose bands "
+        "image_band names (g, r, z of three, g, r, i, z of four where it is missing); render "
+        "other flux with make_rgb() first"
+    )
+
+
+def side_columns(parts: Sequence[h5py.Dataset]) -> dict[str, list[str]]:
+    """Data sets with labels, names and positions, one a part, where every part has them."""
+    found = {}
+    for name, keys in SIDE_KEYS.items():
+        columns = [_beside(part, keys) for part in parts]
+        if all(columns):
+            found[name] = columns
+    return found
+
+
+def _beside(part: h5py.Dataset, keys: Sequence[str]) -> str | None:
+    """Name of the first data set of one value a row."""
+    for key in keys:
+        data = part.parent.get(key)
+        if isinstance(data, h5py.Dataset) and data.shape == (len(part),):
+            return data.name
+    return None
