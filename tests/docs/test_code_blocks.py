@@ -17,6 +17,7 @@ from PIL import Image
 
 from gmc_astro import GalaxyMorphologyClassifier, open_images
 from gmc_astro.catalogs import read_report
+from gmc_astro.exceptions import RecipeMismatchWarning
 from gmc_astro.imaging import is_ok
 from gmc_astro.learning import read_table
 from gmc_astro.morphology import VoteTable
@@ -28,6 +29,7 @@ PAGES = {
     "getting_started.rst",
     "index.rst",
     "user_guide/catalogues.rst",
+    "user_guide/checkpoints.rst",
     "user_guide/classes.rst",
     "user_guide/few_labels.rst",
     "user_guide/images.rst",
@@ -91,6 +93,19 @@ def test_positions(run_page, tmp_path, monkeypatch):
 def test_classes(run_page, pictures):
     classifier = GalaxyMorphologyClassifier(device="cpu", views=1)
     run_page("user_guide/classes.rst", {"classifier": classifier, "images": pictures[:4]})
+
+
+def test_checkpoints(run_page, tmp_path, monkeypatch, pictures, labels, tiny_folder):
+    """With a tiny model; that pictures have other colours is a warning, as the page says."""
+    monkeypatch.chdir(tmp_path)
+    Path("jpegs").mkdir()
+    Image.fromarray(pictures[0]).save("jpegs/0.jpg")
+    classifier = GalaxyMorphologyClassifier(tiny_folder, device="cpu").fit(pictures, labels)
+    given = {"classifier": classifier, "images": pictures}
+    with pytest.warns(RecipeMismatchWarning, match="colours of LEGACY_DR9"):
+        again = run_page("user_guide/checkpoints.rst", given)["again"]
+    probabilities = again.predict_proba(pictures)
+    np.testing.assert_allclose(probabilities, classifier.predict_proba(pictures), atol=1e-6)
 
 
 def test_few_labels(run_page, tmp_path, monkeypatch, pictures, labels):
