@@ -33,6 +33,7 @@ PAGES = {
     "user_guide/classes.rst",
     "user_guide/few_labels.rst",
     "user_guide/images.rst",
+    "user_guide/own_survey.rst",
     "user_guide/positions.rst",
     "user_guide/pretraining.rst",
 }
@@ -79,6 +80,22 @@ def test_images(run_page, tmp_path, monkeypatch, cube):
     picture = run_page("user_guide/images.rst")["picture"]
     assert picture.shape == (80, 80, 3)
     assert picture.dtype == np.uint8
+
+
+def test_own_survey(run_page, tmp_path, monkeypatch, pictures, capsys):
+    """Of fewer images than fifty, fewer are suggested."""
+    monkeypatch.chdir(tmp_path)
+    for name, rows in {"mine.h5": pictures, "labelled.h5": pictures[:24]}.items():
+        with h5py.File(name, "w") as file:
+            file["images"] = rows
+            file["ans"] = np.arange(len(rows)) % 2 * 2
+    names = run_page("user_guide/own_survey.rst", None, {"(source, 50)": "(source, 5)"})
+    assert Path("first.png").is_file()
+    said = capsys.readouterr().out
+    assert "[('ok', 40)]" in said
+    assert "24 labelled rows" in said
+    assert names["classifier"].score(names["labelled"], names["labelled"].labels) > 0.9
+    assert len(names["rows"]) == 5
 
 
 def test_positions(run_page, tmp_path, monkeypatch):
