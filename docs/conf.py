@@ -24,12 +24,14 @@ extensions = [
     "sphinx_automodapi.smart_resolver",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "tutorial_pages/index.rst"]  # a copy of tutorials/index.rst
 templates_path = []
 html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
+html_css_files = ["tutorials.css"]
 html_title = f"gmc_astro {release}"
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
 
@@ -42,6 +44,21 @@ automodapi_inheritance_diagram = False
 automodapi_toctreedirnm = "api"
 automodsumm_inherited_members = False
 autodoc_typehints = "none"
+
+# Tutorials are scripts that run while the documentation is built; their pages are not kept in git.
+sphinx_gallery_conf = {
+    "examples_dirs": "tutorials",
+    "gallery_dirs": "tutorial_pages",
+    "filename_pattern": r"\.py$",
+    "copyfile_regex": r"index\.rst",  # it leads to the pages; nothing else is to be made for it
+    "image_scrapers": ("tutorial_pictures.scrape",),
+    "ignore_repr_types": r"matplotlib\.figure\.Figure",
+    "abort_on_example_error": True,
+    "remove_config_comments": True,
+    "write_computation_times": False,
+    "download_all_examples": False,
+    "show_signature": False,
+}
 
 # Names of other packages become links where their inventories can be fetched; elsewhere the
 # build needs no network. Our own names must always resolve.

@@ -9,4 +9,7 @@ collect_ignore = [
     "mathml.py",
     "check_docstrings.py",
     "check_links.py",
+    "tutorial_pictures.py",
+    "tutorial_pages",
 ]
+collect_ignore_glob = ["tutorials/*.py"]  # these run when they are imported

@@ -70,8 +70,8 @@ class TrustedHead:
 
     @property
     def is_fitted(self) -> bool:
-        """Whether labels made it."""
-        return not np.isnan(self.linear.strength)
+        """Whether labels made it; of any way of fitting, also one without a strength."""
+        return self.prior is not None or not np.isnan(self.linear.strength)
 
     def predict_proba(self, embeddings: ArrayLike) -> np.ndarray:
         """Calibrated class probabilities.

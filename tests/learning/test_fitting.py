@@ -262,10 +262,10 @@ def test_suggestions_are_rows_with_an_image(classifier, pictures, labels):
     assert rows.max() < 40
 
 
-def test_a_registered_method_is_a_method(classifier, pictures, labels):
+def test_a_registered_method_is_a_method(classifier, pictures, labels, tmp_path):
     @register_fit_method("means")
     def fit_means(labelled):
-        head = LinearHead(labelled.shares.T @ labelled.embeddings, np.zeros(2), 1.0, 0.0)
+        head = LinearHead.zero_shot(labelled.shares.T @ labelled.embeddings, 1.0)
         return Fitted(head, head.logits(labelled.embeddings))
 
     try:
@@ -274,6 +274,11 @@ def test_a_registered_method_is_a_method(classifier, pictures, labels):
             register_fit_method("means")(lambda labelled: None)
     finally:
         del FIT_METHODS["means"]
+    assert classifier.predict(pictures[:1]).meta["head"] == "fitted"
+    assert classifier.zero_shot(pictures[:1]).meta["head"] == "zero-shot"
+    classifier.save(tmp_path / "means")
+    saved = GalaxyMorphologyClassifier(tmp_path / "means", device="cpu")
+    assert saved.predict(pictures[:1]).meta["head"] == "fitted"
     with pytest.raises(InputError, match="method='means' is not one of 'finetune', 'probe'"):
         classifier.fit(pictures, labels, method="means")
 
