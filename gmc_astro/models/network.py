@@ -283,9 +283,12 @@ def network_from_tag(
         if not tag:
             raise
         where = tag.get("url") or f"https://huggingface.co/{str(tag.get('hf_hub')).rstrip('/')}"
+        variant = f"{name}-quickgelu"  # a file does not say that it wants OpenAI's activation
+        quick = tag.get("quick_gelu") and variant in list_architectures()
         raise CheckpointError(
             f"weights {weights!r} of {name} could not be had ({err}). Without network: download "
             f"{where} elsewhere, and pass weights=PATH of that file"
+            + (f" with model={variant!r}" if quick else "")
         ) from err
     model_cfg = get_model_config(name)
     if tag and tag.get("quick_gelu"):

@@ -17,6 +17,7 @@ from PIL import Image
 
 from gmc_astro import GalaxyMorphologyClassifier, open_images
 from gmc_astro.catalogs import read_report
+from gmc_astro.exceptions import RecipeMismatchWarning
 from gmc_astro.imaging import is_ok
 from gmc_astro.learning import read_table
 from gmc_astro.morphology import VoteTable
@@ -79,25 +80,6 @@ def test_faq(run_page):
     run_page("faq.rst")
 
 
-def test_checkpoints(run_page, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    names = run_page("user_guide/checkpoints.rst")
-    assert "petrosian" in capsys.readouterr().out
-    assert names["again"].encoder.contract.span == 6.4
-
-
-def test_own_survey(run_page, tmp_path, monkeypatch, capsys, cube):
-    """The bands of a cube, in files of their own."""
-    monkeypatch.chdir(tmp_path)
-    for band, plane in zip("gri", fits.getdata(cube), strict=True):
-        fits.writeto(f"galaxy_{band}.fits", plane)
-    names = run_page("user_guide/own_survey.rst")
-    assert "SDSS_LUPTON\n" in capsys.readouterr().out
-    assert names["note"] == ""
-    assert names["measured"]["petro_r90"] > 3
-    assert is_ok(names["table"]["status"]).all()
-
-
 def test_images(run_page, tmp_path, monkeypatch, cube):
     monkeypatch.chdir(tmp_path)
     cube.rename(tmp_path / "cutout.fits")
@@ -105,6 +87,22 @@ def test_images(run_page, tmp_path, monkeypatch, cube):
     picture = run_page("user_guide/images.rst")["picture"]
     assert picture.shape == (80, 80, 3)
     assert picture.dtype == np.uint8
+
+
+def test_own_survey(run_page, tmp_path, monkeypatch, pictures, capsys):
+    """Of fewer images than fifty, fewer are suggested."""
+    monkeypatch.chdir(tmp_path)
+    for name, rows in {"mine.h5": pictures, "labelled.h5": pictures[:24]}.items():
+        with h5py.File(name, "w") as file:
+            file["images"] = rows
+            file["ans"] = np.arange(len(rows)) % 2 * 2
+    names = run_page("user_guide/own_survey.rst", None, {"(source, 50)": "(source, 5)"})
+    assert Path("first.png").is_file()
+    said = capsys.readouterr().out
+    assert "[('ok', 40)]" in said
+    assert "24 labelled rows" in said
+    assert names["classifier"].score(names["labelled"], names["labelled"].labels) > 0.9
+    assert len(names["rows"]) == 5
 
 
 def test_positions(run_page, tmp_path, monkeypatch):
@@ -116,9 +114,27 @@ def test_positions(run_page, tmp_path, monkeypatch):
     assert is_ok(table["status"]).all()
 
 
+@pytest.mark.filterwarnings("ignore::gmc_astro.exceptions.UnknownWordsWarning")
 def test_classes(run_page, pictures):
+    """The model that comes with the package need not know every word of the shipped schemes."""
     classifier = GalaxyMorphologyClassifier(device="cpu", views=1)
-    run_page("user_guide/classes.rst", {"classifier": classifier, "images": pictures[:4]})
+    given = {"classifier": classifier, "images": pictures[:4]}
+    names = run_page("user_guide/classes.rst", given)
+    shares = names["table"]["probabilities"]
+    np.testing.assert_allclose(names["p_smooth"], shares[:, :3].sum(axis=1))
+
+
+def test_checkpoints(run_page, tmp_path, monkeypatch, pictures, labels, tiny_folder):
+    """With a tiny model; that pictures have other colours is a warning, as the page says."""
+    monkeypatch.chdir(tmp_path)
+    Path("jpegs").mkdir()
+    Image.fromarray(pictures[0]).save("jpegs/0.jpg")
+    classifier = GalaxyMorphologyClassifier(tiny_folder, device="cpu").fit(pictures, labels)
+    given = {"classifier": classifier, "images": pictures}
+    with pytest.warns(RecipeMismatchWarning, match="colours of LEGACY_DR9"):
+        again = run_page("user_guide/checkpoints.rst", given)["again"]
+    probabilities = again.predict_proba(pictures)
+    np.testing.assert_allclose(probabilities, classifier.predict_proba(pictures), atol=1e-6)
 
 
 def test_few_labels(run_page, tmp_path, monkeypatch, pictures, labels):

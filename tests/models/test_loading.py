@@ -121,7 +121,8 @@ def test_a_folder_without_configuration(tmp_path):
 @pytest.mark.parametrize(
     ("model", "weights", "says"),
     [
-        ("ViT-B-16", "openai", "Without network: download https"),
+        ("ViT-B-16", "openai", "Without network: download https.*model='ViT-B-16-quickgelu'"),
+        ("ViT-B-16", "laion2b_s34b_b88k", "pass weights=PATH of that file$"),
         (f"{HUB}gmc-astro/not-there", None, "Without network: download the repository"),
     ],
 )
