@@ -209,7 +209,8 @@ def examples(parts: Parts) -> tuple[dict, list[str]]:
     results, lines = {}, [f"tree_examples, {len(held_out)} held out, of seven surveys, zero-shot"]
     for title, (question, *sides) in QUESTIONS.items():
         shown = [
-            np.max([held_out.votes.fraction(question, a) for a in answers], axis=0) >= 0.5
+            np.nan_to_num([held_out.votes.fraction(question, a) for a in answers]).max(axis=0)
+            >= 0.5
             for answers in sides
         ]
         rows = shown[0] | shown[1]
