@@ -107,3 +107,18 @@ def test_a_picture_without_words_is_found():
    :width: 50%
 """
     assert pictures_without_words(text) == ["silent.png", "alone.png", "badge.svg"]
+
+
+def test_fields_of_a_record_have_the_words_of_its_parameters(monkeypatch):
+    for needed in ("numpydoc", "sphinx"):
+        pytest.importorskip(needed, reason="needs gmc_astro[docs]")
+    monkeypatch.syspath_prepend(DOCS)
+    words_of = runpy.run_path(str(DOCS / "fields.py"))["words_of"]
+    assert words_of("gmc_astro.surveys.Survey.credit") == [
+        "Acknowledgement that the survey asks for."
+    ]
+    settings = "gmc_astro.learning.PretrainSettings"
+    assert words_of(f"{settings}.betas")[0].startswith("Of AdamW")  # shared by three
+    assert "[1]_" not in " ".join(words_of(f"{settings}.micro_batch"))
+    assert words_of("gmc_astro.surveys.Survey.nothing") == []
+    assert words_of("gmc_astro.surveys.SURVEYS") == []
