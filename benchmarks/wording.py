@@ -22,16 +22,17 @@ from sklearn.metrics import accuracy_score, f1_score
 from wordings import WORDINGS
 
 from gmc_astro import GalaxyMorphologyClassifier
-from gmc_astro.morphology import GZ2_FIVE_CLASS, PHRASES, ClassScheme
+from gmc_astro.morphology import GZ2_FIVE_CLASS, ClassScheme
 from gmc_astro.morphology.phrases import subject_for
+from gmc_astro.morphology.varied import VARIED_PHRASES
 
 DRAWS = 200
 
 
 def check_unused() -> None:
     """Stop if a phrasing is one that captions use."""
-    used = {subject_for(p) + p for phrases in PHRASES.values() for p in phrases}
-    used |= {phrase for phrases in PHRASES.values() for phrase in phrases}
+    used = {subject_for(p) + p for phrases in VARIED_PHRASES.values() for p in phrases}
+    used |= {phrase for phrases in VARIED_PHRASES.values() for phrase in phrases}
     if known := sorted(used & {text for texts in WORDINGS.values() for text in texts}):
         sys.exit(f"captions use {known}")
 

@@ -71,7 +71,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
     ),
     "edge_on": (
         "a disk galaxy seen edge-on",
-        "an edge-on galaxy",
+        "edge-on spiral galaxy",
         "edge-on disk with a central bulge",
         "a spiral galaxy viewed from the side as a thin line",
         "a highly inclined disk galaxy with a dust lane",
@@ -81,7 +81,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "a needle-like galaxy with a bulge in the middle",
         "edge-on spiral, arms not visible",
         "a late-type galaxy in edge-on orientation",
-        "a side view of a disk galaxy",
+        "a thin disk viewed from the side",
         "a galaxy that looks like a flying saucer from the side",
         "a razor-thin disk of stars split by dark dust",
         "SDSS image of an edge-on disk galaxy",
@@ -92,8 +92,8 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "a flat pancake of stars seen along its edge",
     ),
     "spiral": (
-        "a spiral galaxy",
-        "a galaxy with spiral arms",
+        "a face-on galaxy with spiral arms",
+        "disk galaxy showing clear spiral structure",
         "a face-on spiral galaxy with clearly visible arms",
         "a photo of a pinwheel-shaped galaxy",
         "disk galaxy with a visible spiral pattern, not edge-on",

@@ -32,7 +32,7 @@ templates_path = []
 html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
-html_css_files = ["pages.css", "tutorials.css"]
+html_css_files = ["tutorials.css", "pages.css"]
 html_title = f"gmc_astro {release}"
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
 

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,8 +26,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from gmc_astro import ClassScheme, GalaxyMorphologyClassifier, open_images
 from gmc_astro.exceptions import CheckpointError, InputError, RecipeMismatchWarning
+from gmc_astro.imaging import SDSS_LUPTON
 from gmc_astro.learning import PretrainSettings
 from gmc_astro.morphology import GZ2_FIVE_CLASS, VoteTable
+from gmc_astro.sources import ArraySource
 
 CLASSES = ["round galaxy", "elongated galaxy"]
 
@@ -295,6 +298,21 @@ def test_a_recipe_asked_for_is_kept_and_warned_of(classifier, cube):
     with pytest.warns(RecipeMismatchWarning, match="colours of LEGACY_DR9"):
         table = classifier.zero_shot(cube, CLASSES, recipe="LEGACY_DR9")
     assert table.meta["image_recipe"] == "LEGACY_DR9"
+
+
+def test_a_model_of_colours_of_ones_own(classifier, pictures, tmp_path):
+    """It keeps their name; what they are has to be said again."""
+    mine = replace(SDSS_LUPTON, name="MINE", stretch=0.3)
+    source = ArraySource(pictures[:8], recipe=mine)
+    classifier.pretrain(source, CLASSES * 4, epochs=1, progress=False)
+    saved = GalaxyMorphologyClassifier(classifier.save(tmp_path / "mine"), device="cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = saved.zero_shot(pictures[:3], CLASSES, recipe=mine)
+        saved.zero_shot(source, CLASSES)
+    assert table.meta["model_recipe"] == table.meta["image_recipe"] == "MINE"
+    with pytest.raises(InputError, match=r"colours MINE.*with recipe="):
+        saved.zero_shot(pictures[:3], CLASSES)
 
 
 def test_handedness_is_not_averaged_away(classifier):

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
 from gmc_astro.exceptions import InputError, RecipeMismatchWarning
-from gmc_astro.imaging import ImageSource, get_recipe
+from gmc_astro.imaging import RECIPES, ColourRecipe, ImageSource
 from gmc_astro.learning import Embedded, EmbeddingCache, embed_source
 from gmc_astro.models import Checkpoint, Encoder, open_model
 from gmc_astro.morphology import ClassScheme
@@ -98,19 +98,32 @@ class ModelUser(ClassifierMixin, BaseEstimator):
     def _open(self, images: Any, options: Mapping[str, Any]) -> ImageSource:
         """Open the images in the colours of the model, or warn that they have others."""
         source = open_images(images, **options)
-        wanted = self.encoder.contract.recipe
+        wanted = self._colours(options.get("recipe"), source.recipe)
         if wanted is None:
             return source
         if options.get("recipe") is None:
-            source = source.in_recipe(get_recipe(wanted))
-        if source.recipe is not None and source.recipe != get_recipe(wanted):
+            source = source.in_recipe(wanted)
+        if source.recipe is not None and source.recipe != wanted:
             warnings.warn(
                 f"the images have the colours of {source.recipe.name}, the model was trained on "
-                f"{wanted}; expect lower accuracy, or fit() on a few labels of these images",
+                f"{wanted.name}; expect lower accuracy, or fit() on a few labels of these images",
                 RecipeMismatchWarning,
                 stacklevel=4,
             )
         return source
+
+    def _colours(self, *known: Any) -> ColourRecipe | None:
+        """Colours of the model; of a recipe of one's own it has the name, which ``known`` tells."""
+        name = self.encoder.contract.recipe
+        if name is None or name.upper() in RECIPES:
+            return None if name is None else RECIPES[name.upper()]
+        for recipe in known:
+            if isinstance(recipe, ColourRecipe) and recipe.name == name:
+                return recipe
+        raise InputError(
+            f"the model was trained on the colours {name}, which do not come with the package: "
+            "give that ColourRecipe with recipe="
+        )
 
     def _embed(self, source: ImageSource, views: int, progress: bool) -> Embedded:
         """Embed a source; images that this encoder has seen lately come from memory."""
