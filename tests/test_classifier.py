@@ -257,6 +257,23 @@ def test_pickle_keeps_a_network_that_was_trained_here(classifier, pictures, labe
     np.testing.assert_array_equal(again.embed(pictures), classifier.embed(pictures))
 
 
+def test_a_saved_head_is_not_saved_again_for_other_classes(classifier, pictures, labels, tmp_path):
+    folder = classifier.fit(pictures, labels).save(tmp_path / "two")
+    names = ["round", "elongated", "ring"]
+    other = GalaxyMorphologyClassifier(folder, classes=names, device="cpu")
+    again = GalaxyMorphologyClassifier.load(other.save(tmp_path / "three"), device="cpu")
+    table = again.predict(pictures[:4])
+    assert table.meta["class_names"] == names
+    assert table.meta["head"] == "zero-shot"
+    np.testing.assert_allclose(
+        table["probabilities"], other.predict(pictures[:4])["probabilities"], atol=1e-6
+    )
+    kept = GalaxyMorphologyClassifier(folder, device="cpu").save(tmp_path / "copy")
+    assert GalaxyMorphologyClassifier(kept, device="cpu").predict(pictures[:4]).meta["head"] == (
+        "fitted"
+    )
+
+
 def test_pretrain_on_votes_then_save(classifier, pictures, labels, tmp_path):
     votes = VoteTable.read(
         Table({"id": np.arange(40).astype(str), "label": ["elliptical", "edge_on"] * 20})

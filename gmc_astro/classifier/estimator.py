@@ -117,7 +117,10 @@ class GalaxyMorphologyClassifier(Fitting):
         if contract is not None:
             self.encoder.contract = contract
         scheme, head = getattr(self, "scheme_", None), getattr(self, "head_", None)
-        arrays = head.to_arrays() if head is not None else checkpoint.head
+        if head is not None:
+            arrays = head.to_arrays()
+        else:  # a head that was saved is of its own classes
+            arrays = checkpoint.head if self.classes is None else None
         if scheme is None and (self.classes is not None or checkpoint.metadata.get("classes")):
             scheme = self._scheme(None)
         metadata = {
