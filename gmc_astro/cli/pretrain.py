@@ -146,7 +146,8 @@ def _pretrain(
     source = watched.images(size) if len(watched) else None
     stages = [(training_settings, folder)]
     if settings["words"]:  # the text tower alone, once the images stand
-        words = {"locked_images": True} | settings["words"]
+        # no word that the first stage taught is forgotten: rows that it zeroed stay zero anyway
+        words = {"locked_images": True, "prune_words": False} | settings["words"]
         stages.append((_settings(training_settings, words), folder / "words"))
     for stage, kept in stages:
         classifier.pretrain(

@@ -108,7 +108,7 @@ STYLES: Mapping[str, Style] = {
         ),
         Style(
             "varied",
-            (Certainty(_CLEAR, inf, ("", "", "", "", "clearly ")), *_LESS_CERTAIN),
+            (Certainty(_CLEAR, inf, ("", "", "", "", "clearly ", "certainly ")), *_LESS_CERTAIN),
             VARIED_PHRASES,
             disputes=DISPUTES,
             openings=VARIED_OPENINGS,
