@@ -131,3 +131,15 @@ def test_methods_differ_without_colour_too():
     styles = plots.method_styles([f"m{i}" for i in range(8)])
     assert len({style["marker"] for style in styles.values()}) == 8
     assert len({style["color"] for style in styles.values()}) == 8
+
+
+def test_a_long_name_of_a_line_takes_no_room_from_the_images():
+    images = np.zeros((6, 16, 16, 3), np.uint8)
+    widths = []
+    for name in ("a", "volunteers: one thing, the model: quite another one"):
+        figure = gallery(images, rows={name: range(6)})
+        figure.canvas.draw()
+        widths.append([axes.get_window_extent().width for axes in figure.axes])
+        assert name in [text.get_text() for text in figure.axes[0].texts]
+    np.testing.assert_allclose(widths[0], widths[1])
+    np.testing.assert_allclose(widths[0], widths[0][0], rtol=0.01)

@@ -160,7 +160,14 @@ def gallery(
         axes.set_axis_off()
     for cells, (name, chosen) in zip(grid, lines, strict=True):
         if name:
-            cells[0].set_title(readable(name), color=colours[name], loc="left", fontsize=12)
+            cells[0].set_title(" ", fontsize=12)  # room for the name, which may be long
+            cells[0].text(
+                *(0, 1.03, readable(name)),
+                color=colours[name],
+                fontsize=12,
+                transform=cells[0].transAxes,
+                in_layout=False,
+            )
         for axes, i in zip(cells, chosen, strict=False):
             axes.imshow(images[i])
             if labels is not None and not name:
