@@ -137,7 +137,7 @@ def test_a_long_name_of_a_line_takes_no_room_from_the_images():
     images = np.zeros((6, 16, 16, 3), np.uint8)
     widths = []
     for name in ("a", "volunteers: one thing, the model: quite another one"):
-        figure = gallery(images, rows={name: range(6)})
+        figure = plots.gallery(images, rows={name: range(6)})
         figure.canvas.draw()
         widths.append([axes.get_window_extent().width for axes in figure.axes])
         assert name in [text.get_text() for text in figure.axes[0].texts]
