@@ -7,7 +7,12 @@ from PIL import Image
 from gmc_astro.exceptions import InputError
 from gmc_astro.learning import TrainingSet, measure_outlines
 from gmc_astro.morphology import parse_gz2_class
-from gmc_astro.testing import draw_labelled_galaxy, write_training_galaxies
+from gmc_astro.testing import (
+    SimulatedGalaxy,
+    draw_labelled_galaxy,
+    render_galaxy,
+    write_training_galaxies,
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +34,7 @@ def test_codes_say_what_is_drawn():
             assert galaxy.bulge_share == 1
         elif answers["edgeon"] == "yes":
             assert galaxy.axis_ratio < 0.2
+            assert answers["odd"] == "no"
             assert (galaxy.bulge_share > 0) == (answers["bulge_shape"] == "rounded")
         else:
             assert (galaxy.bar > 0) == (answers["bar"] == "bar")
@@ -38,14 +44,60 @@ def test_codes_say_what_is_drawn():
                 ends = {"tight": (8, 13), "medium": (17, 24), "loose": (30, 40)}
                 low, high = ends[answers["arms_winding"]]
                 assert low <= pitch <= high
-    for question, n in (("bar", 2), ("bulge_prominence", 4), ("arms_number", 4), ("rounded", 3)):
+            drawn = {
+                "ring": galaxy.ring > 0,
+                "irregular": len(galaxy.clumps) > 0,
+                "disturbed": galaxy.tail > 0 and galaxy.companion is None,
+                "merger": galaxy.companion is not None,
+            }
+            odd = [name for name, there in drawn.items() if there]
+            assert odd == [answers[q] for q in ("odd_feature",) if answers["odd"] == "yes"]
+    numbers = {"bar": 2, "bulge_prominence": 4, "arms_number": 4, "rounded": 3, "odd_feature": 4}
+    for question, n in numbers.items():
         assert len({answer for asked, answer in seen if asked == question}) == n
+
+
+@pytest.mark.parametrize(
+    ("feature", "place"),
+    [
+        ({"ring": 0.5, "ring_radius": 2.0}, (8.0, 0.0)),
+        ({"clumps": ((0.0, 1.5, 0.2),)}, (0.0, 6.0)),
+        ({"companion": SimulatedGalaxy(disk_radius=1.0), "offset": (7.0, -5.0)}, (7.0, -5.0)),
+    ],
+)
+def test_a_feature_is_where_it_was_asked_for(feature, place):
+    """Against the same galaxy without it, light is added there and only taken elsewhere."""
+    plain, with_it = (
+        render_galaxy(SimulatedGalaxy(axis_ratio=1.0, **own), ("r",), pixels=101, noise=0)[0]
+        for own in ({}, feature)
+    )
+    more = with_it - plain
+    x, y = (50 + round(v / 0.262) for v in place)
+    assert more[y, x] > 0.9 * more.max() > 0
+    if "companion" not in feature:
+        np.testing.assert_allclose(with_it.sum(), plain.sum(), rtol=0.05)  # the flux is shared
+
+
+def test_a_tail_is_on_one_side():
+    galaxy = SimulatedGalaxy(axis_ratio=1.0, tail=0.4)
+    plane = render_galaxy(galaxy, ("r",), pixels=128, noise=0)[0]
+    whole = SimulatedGalaxy(axis_ratio=1.0)
+    round_one = render_galaxy(whole, ("r",), pixels=128, noise=0)[0]
+    asymmetry = [np.abs(p - p[::-1, ::-1]).sum() / p.sum() for p in (plane, round_one)]
+    assert asymmetry[0] > 0.3 > 0.01 > asymmetry[1]
+
+
+def test_a_red_disk_has_the_colour_of_its_bulge():
+    g, z = render_galaxy(SimulatedGalaxy(redness=1.0), ("g", "z"), pixels=64, noise=0)
+    np.testing.assert_allclose(g * 3.4, z, rtol=1e-4)  # 0.5 and 1.7 times r
+    g, z = render_galaxy(SimulatedGalaxy(bulge_share=0.0), ("g", "z"), pixels=64, noise=0)
+    np.testing.assert_allclose(g * 1.5, z, rtol=1e-4)
 
 
 def test_a_folder_to_train_on(folder):
     found = TrainingSet.read([folder])
     assert len(found) == 20
-    assert np.isfinite(found.votes.fraction("smooth_or_features", "smooth")).any()
+    assert (found.votes.fraction("smooth_or_features", "features_or_disk") == 1).any()
     batch = found.images(128).read()
     assert batch.ok.all()
     assert batch.images.shape == (20, 128, 128, 3)

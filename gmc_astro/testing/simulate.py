@@ -49,6 +49,21 @@ class SimulatedGalaxy:
         Pitch angle in radians; negative winds the other way.
     bulge_axis_ratio : float, optional
         Of the bulge. Default is halfway between the disk's and round.
+    ring : float
+        Share of the disk's flux that is in a ring.
+    ring_radius, ring_width : float
+        Of the ring, in half-light radii of the disk; the width is a standard deviation.
+    clumps : tuple of tuple of float
+        Bright knots of the disk: place along and across it in half-light radii, and share of the
+        disk's flux, of each.
+    redness : float
+        Colour of the disk: 0 that of young stars, 1 that of the bulge.
+    tail : float
+        Share of the disk's flux that is in a tidal tail.
+    companion : `SimulatedGalaxy`, optional
+        A second galaxy, with the colours of the first.
+    offset : tuple of float
+        Place of the companion against the first, x and y in arcsec.
 
     Examples
     --------
@@ -70,6 +85,14 @@ class SimulatedGalaxy:
     arm_contrast: float = field(default=0.8, kw_only=True)
     winding: float = field(default=0.35, kw_only=True)
     bulge_axis_ratio: float | None = field(default=None, kw_only=True)
+    ring: float = field(default=0.0, kw_only=True)
+    ring_radius: float = field(default=1.5, kw_only=True)
+    ring_width: float = field(default=0.16, kw_only=True)
+    clumps: tuple[tuple[float, float, float], ...] = field(default=(), kw_only=True)
+    redness: float = field(default=0.0, kw_only=True)
+    tail: float = field(default=0.0, kw_only=True)
+    companion: SimulatedGalaxy | None = field(default=None, kw_only=True)
+    offset: tuple[float, float] = field(default=(0.0, 0.0), kw_only=True)
 
 
 def galaxy_at(ra: float, dec: float, seed: int = 0) -> SimulatedGalaxy:
@@ -155,6 +178,10 @@ def render_galaxy(
     step = pixel_scale / OVERSAMPLING
     x, y = np.meshgrid(*[(np.arange(fine) - (fine - 1) / 2) * step] * 2)
     disk, bulge = _disk(galaxy, x, y), _bulge(galaxy, x, y)
+    if galaxy.companion is not None:
+        place = x - galaxy.offset[0], y - galaxy.offset[1]
+        disk += _disk(galaxy.companion, *place)
+        bulge += _bulge(galaxy.companion, *place)
     if seeing:
         kernel = Gaussian2DKernel(seeing / 2.355 / step)
         disk, bulge = (convolve_fft(plane, kernel, boundary="fill") for plane in (disk, bulge))
@@ -166,12 +193,17 @@ def render_galaxy(
     sigma = noise * pixel_scale
     return np.stack(
         [
-            DISK_COLOUR[band] * disk
+            _disk_colour(galaxy, band) * disk
             + BULGE_COLOUR[band] * bulge
             + sigma * rng.normal(size=disk.shape)
             for band in bands
         ]
     ).astype(np.float32)
+
+
+def _disk_colour(galaxy: SimulatedGalaxy, band: str) -> float:
+    """Flux of the disk in a band as a share of r."""
+    return (1 - galaxy.redness) * DISK_COLOUR[band] + galaxy.redness * BULGE_COLOUR[band]
 
 
 def _bulge(galaxy: SimulatedGalaxy, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -181,22 +213,48 @@ def _bulge(galaxy: SimulatedGalaxy, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _disk(galaxy: SimulatedGalaxy, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Exponential disk with its bar and arms."""
-    total = galaxy.flux * (1 - galaxy.bulge_share)
+    """Exponential disk with its arms, bar, ring, knots and tail."""
     plane = _sersic(x, y, galaxy.disk_radius, 1.0, galaxy.axis_ratio, galaxy.angle)
+    # in the disk's own plane, in its half-light radii
+    along = (x * np.cos(galaxy.angle) + y * np.sin(galaxy.angle)) / galaxy.disk_radius
+    across = (y * np.cos(galaxy.angle) - x * np.sin(galaxy.angle)) / galaxy.disk_radius
+    across = across / galaxy.axis_ratio
+    radius = np.hypot(along, across) + 1e-3
+    azimuth = np.arctan2(across, along)
     if galaxy.arms:
-        along = x * np.cos(galaxy.angle) + y * np.sin(galaxy.angle)
-        across = (y * np.cos(galaxy.angle) - x * np.sin(galaxy.angle)) / galaxy.axis_ratio
-        radius = np.hypot(along, across) / galaxy.disk_radius + 1e-3
-        phase = np.arctan2(across, along) - np.log(radius) / np.tan(galaxy.winding)
+        phase = azimuth - np.log(radius) / np.tan(galaxy.winding)
         strength = galaxy.arm_contrast * np.clip(radius / 0.5 - 0.4, 0, 1)
         plane = plane * (1 + strength * np.cos(galaxy.arms * phase))
         plane /= plane.sum()
+    parts = [(share, _spot(along - u, across - v, 0.18)) for u, v, share in galaxy.clumps]
     if galaxy.bar:
         ratio = 0.35 * galaxy.axis_ratio
         bar = _sersic(x, y, 0.5 * galaxy.disk_radius, 0.5, ratio, galaxy.angle + 0.6)
-        plane = (1 - galaxy.bar) * plane + galaxy.bar * bar
-    return plane * total
+        parts.append((galaxy.bar, bar))
+    if galaxy.ring:
+        parts.append((galaxy.ring, _spot(radius - galaxy.ring_radius, 0.0, galaxy.ring_width)))
+    if galaxy.tail:
+        parts.append((galaxy.tail, _tail(radius, azimuth)))
+    plane = plane * (1 - sum(share for share, _ in parts))
+    for share, part in parts:
+        plane = plane + share * part
+    return plane * galaxy.flux * (1 - galaxy.bulge_share)
+
+
+def _spot(u: np.ndarray, v: np.ndarray | float, width: float) -> np.ndarray:
+    """Gaussian of two coordinates, whose pixels sum to 1."""
+    return _normalised(np.exp(-(u**2 + v**2) / (2 * width**2)))
+
+
+def _tail(radius: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
+    """One open arc from the disk outwards that fades with the radius; its pixels sum to 1."""
+    turn = np.angle(np.exp(1j * (azimuth - np.log(radius) / np.tan(0.9))))
+    fading = np.clip(radius - 0.8, 0, 1) * np.exp(-radius / 1.5)
+    return _normalised(np.exp(-((turn * radius) ** 2) / 0.25) * fading)
+
+
+def _normalised(plane: np.ndarray) -> np.ndarray:
+    return plane / max(plane.sum(), 1e-12)
 
 
 def _sersic(

@@ -1,9 +1,9 @@
 """Simulated galaxies that are labelled as volunteers would: what real labels lack.
 
-Bars, bulges, and the number and winding of arms are known of few real galaxies; of a simulated
-one they are known for certain. Galaxies are drawn at the framing, sky noise and seeing of the
-SDSS main sample, with stars and fainter galaxies around, and labelled with the codes of Galaxy
-Zoo 2 (see `~gmc_astro.morphology.parse_gz2_class`).
+Bars, bulges, rings, disturbed shapes, and the number and winding of arms are known of few real
+galaxies; of a simulated one they are known for certain. Galaxies are drawn at the framing, sky
+noise and seeing of the SDSS main sample, with stars and fainter galaxies around, and labelled
+with the codes of Galaxy Zoo 2 (see `~gmc_astro.morphology.parse_gz2_class`).
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ def draw_labelled_galaxy(rng: np.random.Generator) -> tuple[SimulatedGalaxy, str
     galaxy : `~gmc_astro.testing.SimulatedGalaxy`
         The galaxy.
     code : str
-        As in the column ``gz2_class``: half of the galaxies are spirals, the others are disks
-        without arms, disks seen edge-on, and smooth ones.
+        As in the column ``gz2_class``: a third of the galaxies are spirals, the others are disks
+        without arms, disks seen edge-on, smooth ones, and irregular, disturbed and merging ones.
+        Half of the disks without arms, and some spirals, have a ring.
 
     Examples
     --------
@@ -66,8 +67,8 @@ def draw_labelled_galaxy(rng: np.random.Generator) -> tuple[SimulatedGalaxy, str
         "disk_radius": radius,
         "angle": float(rng.uniform(0, np.pi)),
     }
-    kind = rng.choice(["spiral", "disk", "edge-on", "smooth"], p=[0.5, 0.2, 0.15, 0.15])
-    draw = {"edge-on": _edge_on, "smooth": _smooth}.get(kind)
+    kind = rng.choice([*SHARES], p=[*SHARES.values()])
+    draw = DRAWN.get(kind)
     own, code = draw(rng, radius) if draw else _face_on(rng, radius, arms=kind == "spiral")
     return SimulatedGalaxy(**common | own), code
 
@@ -80,10 +81,19 @@ def _face_on(rng: np.random.Generator, radius: float, *, arms: bool) -> tuple[di
         "bulge_index": float(rng.uniform(1.5, 4.0)),
         "axis_ratio": float(rng.uniform(0.5, 1.0)),
         "bar": float(rng.uniform(0.15, 0.4)) if barred else 0.0,
+        "redness": float(rng.uniform(0, 0.5 if arms else 1)),
     }
     code = f"S{'B' if barred else ''}{letter}"
+    ringed = rng.random() < (0.15 if arms else 0.5)
+    odd = "(r)" if ringed else ""
+    if ringed:
+        galaxy |= {
+            "ring": float(rng.uniform(0.15, 0.6)),
+            "ring_radius": float(rng.uniform(0.9, 1.9)),
+            "ring_width": float(rng.uniform(0.1, 0.25)),
+        }
     if not arms:
-        return galaxy, code
+        return galaxy, code + odd
     number, winding = (
         int(rng.choice([1, 2, 3, 4], p=[0.2, 0.4, 0.2, 0.2])),
         str(rng.choice([*"tml"])),
@@ -94,7 +104,7 @@ def _face_on(rng: np.random.Generator, radius: float, *, arms: bool) -> tuple[di
         "arm_contrast": float(rng.uniform(0.5, 1.0)),
         "winding": float(rng.choice([-1, 1]) * pitch),
     }
-    return galaxy, f"{code}{number}{winding}"
+    return galaxy, f"{code}{number}{winding}{odd}"
 
 
 def _edge_on(rng: np.random.Generator, radius: float) -> tuple[dict[str, Any], str]:
@@ -105,6 +115,7 @@ def _edge_on(rng: np.random.Generator, radius: float) -> tuple[dict[str, Any], s
         "bulge_index": 2.0,
         "bulge_axis_ratio": float(rng.uniform(0.7, 1.0)),
         "axis_ratio": float(rng.uniform(0.08, 0.18)),
+        "redness": float(rng.uniform(0, 0.8)),
     }
     return galaxy, "Ser" if bulge else "Sen"
 
@@ -120,6 +131,63 @@ def _smooth(rng: np.random.Generator, radius: float) -> tuple[dict[str, Any], st
         "axis_ratio": ratio,
     }
     return galaxy, f"E{letter}"
+
+
+def _irregular(rng: np.random.Generator, radius: float) -> tuple[dict[str, Any], str]:
+    shares = rng.dirichlet(np.ones(int(rng.integers(4, 10)))) * rng.uniform(0.3, 0.6)
+    places = rng.normal(0, 0.7, (len(shares), 2))
+    galaxy = {
+        "bulge_share": 0.0,
+        "axis_ratio": float(rng.uniform(0.4, 0.9)),
+        "clumps": tuple((*map(float, p), float(s)) for p, s in zip(places, shares, strict=True)),
+    }
+    return galaxy, "Sd(i)"
+
+
+def _disturbed(rng: np.random.Generator, radius: float) -> tuple[dict[str, Any], str]:
+    letter = str(rng.choice(["c", "b"]))
+    galaxy = {
+        "bulge_share": float(rng.uniform(*BULGES[letter])),
+        "bulge_radius": radius * float(rng.uniform(0.15, 0.3)),
+        "axis_ratio": float(rng.uniform(0.4, 0.9)),
+        "tail": float(rng.uniform(0.15, 0.4)),
+        "redness": float(rng.uniform(0, 0.6)),
+    }
+    return galaxy, f"S{letter}(d)"
+
+
+def _merger(rng: np.random.Generator, radius: float) -> tuple[dict[str, Any], str]:
+    galaxy, code = _disturbed(rng, radius)
+    other, _ = _disturbed(rng, radius)
+    away, size = rng.uniform(0, 2 * np.pi), float(rng.uniform(0.5, 0.9))
+    distance = radius * rng.uniform(1.0, 2.0)
+    galaxy["companion"] = SimulatedGalaxy(
+        flux=18.0 * (size * radius) ** 2,
+        disk_radius=size * radius,
+        angle=float(rng.uniform(0, np.pi)),
+        **other,
+    )
+    galaxy["offset"] = (float(distance * np.cos(away)), float(distance * np.sin(away)))
+    return galaxy, code.replace("(d)", "(m)")
+
+
+#: How often each kind of galaxy is drawn.
+SHARES = {
+    "spiral": 0.35,
+    "disk": 0.25,
+    "edge-on": 0.1,
+    "smooth": 0.1,
+    "irregular": 0.08,
+    "disturbed": 0.06,
+    "merger": 0.06,
+}
+DRAWN = {
+    "edge-on": _edge_on,
+    "smooth": _smooth,
+    "irregular": _irregular,
+    "disturbed": _disturbed,
+    "merger": _merger,
+}
 
 
 def write_training_galaxies(
@@ -143,7 +211,7 @@ def write_training_galaxies(
     recipe : {"SDSS_LUPTON", "GZ_DECALS"}, optional
         Survey whose colours, seeing and noise they have.
     pixels : int, optional
-        Side of the images, which spans 6.4 Petrosian 90 % radii give or take a tenth.
+        Side of the images, which spans 4 to 7 Petrosian 90 % radii.
     seed : int, optional
         Of everything random; galaxy i is the same whatever ``n``.
     progress : bool, optional
@@ -196,7 +264,7 @@ def _picture(
     bands = get_recipe(recipe).bands
     # 90 % of an exponential disk's light is within 2.3 of its half-light radii, of a bulge's 2.9
     reach = galaxy.disk_radius * (2.3 + 0.6 * galaxy.bulge_share)
-    scale = SPAN * np.hypot(reach, seeing) * rng.uniform(0.9, 1.1) / pixels
+    scale = SPAN * np.hypot(reach, seeing) * rng.uniform(0.65, 1.1) / pixels
     planes = render_galaxy(
         galaxy,
         tuple(bands),
