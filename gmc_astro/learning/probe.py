@@ -19,9 +19,9 @@ from gmc_astro.exceptions import ConvergenceWarning
 __all__ = ["LinearHead", "fit_probe"]
 
 #: Strengths of the pull towards the text embeddings that cross-validation chooses from.
-STRENGTHS = tuple(10.0 ** np.arange(-4, 1.5, 0.5))
+STRENGTHS = tuple(10.0 ** np.arange(-4, 2.5, 0.5))
 _LARGE = 2_000_000  # numbers from which a product is worth more than one thread
-_RULE = 0.1  # strength where there are too few labels a class to cross-validate
+_RULE = 1.0  # strength where there are too few labels a class to cross-validate
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,9 @@ def fit_probe(
     scale : float
         The encoder's logit scale.
     strength : float, optional
-        Strength of the pull. Default is chosen by cross-validation among the labelled images,
-        or by rule where a class has fewer than 3 of them.
+        Strength of the pull. Default is chosen by cross-validation among the labelled images:
+        the largest whose loss is within a standard error of the smallest; 1 where a class has
+        fewer than 3 of them.
     weights : `~numpy.ndarray`, shape (N,), optional
         Weight of each image, 0 or more.
     random_state : int, optional
@@ -180,7 +181,8 @@ def fit_probe(
     References
     ----------
     Silva-Rodriguez et al. 2024, arXiv:2312.12730 (zero-shot-initialised linear probe);
-    Huang et al. 2024, arXiv:2404.02285 (LP++).
+    Huang et al. 2024, arXiv:2404.02285 (LP++); Breiman et al. 1984, "Classification and
+    Regression Trees", section 3.4.3 (one standard error).
 
     Examples
     --------
@@ -227,27 +229,33 @@ class _Rows:
     def __getitem__(self, rows: np.ndarray) -> _Rows:
         return _Rows(self.features[rows], self.shares[rows], self.weights[rows])
 
-    def loss(self, weights: np.ndarray, bias: np.ndarray) -> float:
-        """Summed cross-entropy."""
+    def losses(self, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        """Weighted cross-entropy of each row."""
         log_p = log_softmax(self.features @ weights.T + bias, axis=1)
-        return float(-(self.weights[:, None] * self.shares * log_p).sum())
+        return -self.weights * (self.shares * log_p).sum(axis=1)
 
 
 def _choose_strength(rows: _Rows, start: np.ndarray, random_state: int) -> float:
-    """Strength with the smallest cross-validated cross-entropy."""
+    """Largest strength whose cross-validated loss is within a standard error of the smallest.
+
+    The error is that of the paired difference. Leaving what the words say takes evidence: with
+    few labels the smallest loss is often the smallest by chance.
+    """
     best = rows.shares.argmax(axis=1)
     present = np.bincount(best, minlength=len(start))
     fewest = present[present > 0].min()
     if fewest < 3:
         return _RULE
     folds = StratifiedKFold(min(5, int(fewest)), shuffle=True, random_state=random_state)
-    losses = np.zeros(len(STRENGTHS))
+    losses = np.zeros((len(STRENGTHS), len(best)))
     for train, test in folds.split(rows.features, best):
         weights, bias = start, np.zeros(len(start))
         for i in reversed(range(len(STRENGTHS))):  # a weaker pull starts where a stronger ended
             weights, bias = _solve(rows[train], start, STRENGTHS[i], (weights, bias))
-            losses[i] += rows[test].loss(weights, bias)
-    return float(STRENGTHS[int(np.argmin(losses))])
+            losses[i, test] = rows[test].losses(weights, bias)
+    excess = losses - losses[losses.mean(axis=1).argmin()]
+    error = excess.std(axis=1, ddof=1) / np.sqrt(len(best))
+    return float(STRENGTHS[int(np.flatnonzero(excess.mean(axis=1) <= error).max())])
 
 
 def _solve(

@@ -40,6 +40,10 @@ class PretrainSettings:
         what the images show already [2]_.
     learning_rate, weight_decay, betas
         Of AdamW; biases, normalisation layers and the logit scale are not decayed.
+    image_learning_rate : float, optional
+        Learning rate of the image tower, where it is not that of the text tower: from random
+        weights, a convolutional tower may bear several times the rate at which a transformer
+        stops learning.
     warmup : float, optional
         Share of the steps over which the learning rate rises; it then falls as a cosine.
     final_rate : float, optional
@@ -91,6 +95,7 @@ class PretrainSettings:
     caption_style: str = "plain"
     locked_images: bool = False
     learning_rate: float = 1e-3
+    image_learning_rate: float | None = None
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.98)
     warmup: float = 0.1

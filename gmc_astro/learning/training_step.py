@@ -158,7 +158,7 @@ class Trainer:
         encoder.network.logit_scale.requires_grad_(not settings.defects)
         encoder.network.visual.requires_grad_(not settings.locked_images)
         self.optimiser = torch.optim.AdamW(
-            _parameter_groups(self.towers, settings.weight_decay),
+            _parameter_groups(self.towers, settings),
             lr=settings.learning_rate,
             betas=settings.betas,
             fused=encoder.device.type in ("cpu", "cuda"),
@@ -206,7 +206,7 @@ class Trainer:
             Loss of the whole batch.
         """
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate(step)
+            group["lr"] = group["share"] * self.rate(step)
         self.optimiser.zero_grad(set_to_none=True)
         self.towers.train()
         if self.settings.locked_images:
@@ -355,10 +355,19 @@ class Trainer:
             table.weight.mul_(seen)
 
 
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices and kernels decay; biases, normalisation and the logit scale do not."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
+def _parameter_groups(towers: _Towers, settings: PretrainSettings) -> list[dict[str, Any]]:
+    """Matrices and kernels decay, biases and scales do not; each tower has its learning rate."""
+    images = {*towers.network.visual.parameters()}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in towers.parameters():
+        if parameter.requires_grad:
+            groups.setdefault((parameter in images, parameter.ndim >= 2), []).append(parameter)
+    share = (settings.image_learning_rate or settings.learning_rate) / settings.learning_rate
     return [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        {
+            "params": parameters,
+            "weight_decay": settings.weight_decay if decays else 0.0,
+            "share": share if of_images else 1.0,
+        }
+        for (of_images, decays), parameters in groups.items()
     ]

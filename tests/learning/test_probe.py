@@ -52,6 +52,16 @@ def test_one_label_a_class_does_not_lose_what_the_words_knew():
     assert accuracy(fit_probe(vectors, targets, CENTRES, scale=10)) > zero_shot - 0.03
 
 
+def test_few_labels_do_not_lose_what_the_words_knew():
+    """Over many draws: a fit on chance alone may not undo words that are right."""
+    zero_shot = accuracy(LinearHead.zero_shot(CENTRES, 10))
+    fits = [
+        accuracy(fit_probe(*sample(9, spread=0.6, seed=seed), CENTRES, scale=10, random_state=seed))
+        for seed in range(100, 130)
+    ]
+    assert np.mean(fits) > zero_shot - 0.01
+
+
 def test_labels_beat_wrong_words():
     vectors, targets = sample(300)
     wrong = CENTRES[[1, 2, 0]]

@@ -69,6 +69,26 @@ def test_locked_images_stay_as_they_are(make_tiny_encoder, captions, pictures, p
     assert all(p.requires_grad for p in encoder.network.parameters())
 
 
+def test_each_tower_has_its_learning_rate(make_tiny_encoder, captions, pictures):
+    """Adam's first step changes a weight that does not decay by the learning rate itself."""
+    moved = {}
+    for own in (None, 4e-3):
+        encoder = make_tiny_encoder()
+        before = {name: p.detach().clone() for name, p in encoder.network.named_parameters()}
+        settings = replace(SETTINGS, image_learning_rate=own, warmup=0)
+        Trainer(encoder, captions, settings, 2, None, World()).step(
+            0, 0, pictures[:16], np.arange(16)
+        )
+        for name, p in encoder.network.named_parameters():
+            if p.ndim == 1:
+                step = float((p.detach() - before[name]).abs().max())
+                moved.setdefault(name.startswith("visual."), {}).setdefault(own, []).append(step)
+    assert np.max(moved[False][None]) == pytest.approx(1e-3, rel=0.01)
+    assert np.max(moved[False][4e-3]) == pytest.approx(1e-3, rel=0.01)
+    assert np.max(moved[True][None]) == pytest.approx(1e-3, rel=0.01)
+    assert np.max(moved[True][4e-3]) == pytest.approx(4e-3, rel=0.01)
+
+
 def test_locked_images_leave_the_text_its_gradients(make_tiny_encoder, captions, pictures):
     """What the text tower is taught does not depend on whether the images learn as well."""
     options = {"frozen_norm": True}
