@@ -126,7 +126,7 @@ def _pretrain(
     parts = split_tables(found, exclude=images.get("exclude", ()), **shares)
     say(f"{sum(map(len, parts))} images in {len(found)} tables")
     if images.get("outlines", True):
-        parts = _with_outlines(parts, folder / "axis_ratios.npy", world)
+        parts = _with_outlines(parts, folder / "axis_ratios.npz", world)
     training, held_out = parts
     say(f"{len(training)} to train on, {len(held_out)} held out")
 
@@ -242,7 +242,8 @@ def _simulated(numbers: dict[str, int], folder: Path, world: World) -> list[str]
 def _with_outlines(
     parts: tuple[TrainingSet, TrainingSet], kept: Path, world: World
 ) -> list[TrainingSet]:
-    """Measure outlines once; an interrupted run finds them in its folder."""
+    """Measure outlines once; an interrupted run finds them, of these very files, in its folder."""
+    import os
     from dataclasses import replace
 
     import numpy as np
@@ -250,12 +251,14 @@ def _with_outlines(
     from gmc_astro.learning import TrainingSet, measure_outlines
 
     everything = TrainingSet.concatenate(parts)
-    known = kept.is_file() and len(np.load(kept)) == len(everything)
+    paths = np.array([os.path.abspath(path) for path in everything.paths])
+    known = kept.is_file() and np.array_equal(np.load(kept)["paths"], paths)
     world.wait()
     if not known and world.leads:
-        np.save(kept, measure_outlines(everything.images(224), progress=True))
+        measured = measure_outlines(everything.images(224), progress=True)
+        np.savez_compressed(kept, paths=paths, axis_ratios=measured)
     world.wait()
-    ratios = np.split(np.load(kept), [len(parts[0])])
+    ratios = np.split(np.load(kept)["axis_ratios"], [len(parts[0])])
     return [
         replace(part, votes=part.votes.with_outline(values))
         for part, values in zip(parts, ratios, strict=True)

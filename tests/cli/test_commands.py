@@ -14,7 +14,8 @@ from PIL import Image
 
 from gmc_astro import GalaxyMorphologyClassifier, __bibtex__
 from gmc_astro.cli import COMMANDS, main
-from gmc_astro.learning import TrainingSet, read_table
+from gmc_astro.cli.pretrain import _with_outlines
+from gmc_astro.learning import TrainingSet, World, read_table
 from gmc_astro.surveys import SURVEYS
 
 
@@ -228,6 +229,16 @@ def test_pretrain_in_two_stages_with_simulated_galaxies(folder, training_table):
     assert len(second) == 2
     known = GalaxyMorphologyClassifier(model).encoder.unknown_words(["a spherical ball"])
     assert "spherical" not in known or "ball" not in known
+
+
+def test_outlines_that_were_kept_are_of_the_files_at_hand(training_table, tmp_path):
+    """As many other files, or the same in another order, do not get each other's outlines."""
+    parts, kept = TrainingSet.read([training_table]).split(0.5), tmp_path / "axis_ratios.npz"
+    first = _with_outlines(parts, kept, World())
+    other = _with_outlines(parts[::-1], kept, World())
+    assert np.isfinite(first[0].votes.fractions).sum() > np.isfinite(parts[0].votes.fractions).sum()
+    for part, same in zip(first, other[::-1], strict=True):
+        np.testing.assert_array_equal(part.votes.fractions, same.votes.fractions)
 
 
 def hash_is_kept(name, share):
