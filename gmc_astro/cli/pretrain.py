@@ -255,8 +255,10 @@ def _with_outlines(
     known = kept.is_file() and np.array_equal(np.load(kept)["paths"], paths)
     world.wait()
     if not known and world.leads:
-        measured = measure_outlines(everything.images(224), progress=True)
-        np.savez_compressed(kept, paths=paths, axis_ratios=measured)
+        _, once, rows = np.unique(paths, return_index=True, return_inverse=True)
+        galaxies = TrainingSet(tuple(paths[once]), everything.votes[once])
+        measured = measure_outlines(galaxies.images(224), progress=True)
+        np.savez_compressed(kept, paths=paths, axis_ratios=measured[rows])
     world.wait()
     ratios = np.split(np.load(kept)["axis_ratios"], [len(parts[0])])
     return [
