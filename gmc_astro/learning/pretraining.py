@@ -12,7 +12,8 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from gmc_astro.exceptions import InputError
-from gmc_astro.imaging import ImageSource, get_recipe
+from gmc_astro.imaging import RECIPES as COLOURS
+from gmc_astro.imaging import ImageSource
 from gmc_astro.learning.captions import Captions
 from gmc_astro.learning.distributed import World, current_world
 from gmc_astro.learning.leakage import find_leaks
@@ -203,9 +204,8 @@ class _Run:
             self.batch_size, world = settings.batch_size // world.size, World()
         self.world = world
         self.steps_an_epoch = max(int((~leaks).sum()) // self.batch_size, 1)
-        recipe = source.recipe
-        if recipe is None and encoder.contract.recipe is not None:
-            recipe = get_recipe(encoder.contract.recipe)
+        # of a recipe of one's own the contract has no more than the name
+        recipe = source.recipe or COLOURS.get((encoder.contract.recipe or "").upper())
         self.trainer = Trainer(encoder, captions, settings, self.steps_an_epoch, recipe, world)
         self.folder: RunFolder | None = None
         self.log: list[dict[str, Any]] = []

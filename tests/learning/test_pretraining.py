@@ -141,6 +141,15 @@ def test_another_run_in_the_folder_is_not_continued(fresh_encoder, pictures, cap
     assert len(log) == 1
 
 
+def test_an_encoder_with_colours_of_its_own_is_trained_again(fresh_encoder, pictures, captions):
+    """Its contract has no more than their name, of which pictures cannot be recoloured."""
+    fresh_encoder.contract = replace(fresh_encoder.contract, recipe="my_survey")
+    before = {k: v.clone() for k, v in fresh_encoder.network.state_dict().items()}
+    settings = PretrainSettings(epochs=1, batch_size=20, ema=0)
+    pretrain(fresh_encoder, open_images(pictures), captions, settings=settings, progress=False)
+    assert any(not v.equal(before[k]) for k, v in fresh_encoder.network.state_dict().items())
+
+
 def test_averaged_weights_are_the_result(make_tiny_encoder, pictures, captions):
     results = {}
     for ema in (0, 0.9):
