@@ -14,6 +14,7 @@ PACKAGE = Path(gmc_astro.__file__).parent
 FLOORS: dict[str, tuple[int, set[str]]] = {
     "_version": (0, set()),
     "exceptions": (0, set()),
+    "_files": (1, set()),
     "data": (0, set()),
     "morphology": (1, set()),
     "imaging": (1, {"photutils", "PIL", "scipy"}),

@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from gmc_astro.catalogs.files import make_folder, read_json, writing
+from gmc_astro._files import make_folder, read_json, writing
 
 __all__ = ["BEAT", "STALE", "Claims"]
 

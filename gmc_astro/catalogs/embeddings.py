@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib import format as npy
 
-from gmc_astro.catalogs.files import read_json, writing
+from gmc_astro._files import read_json, writing
 from gmc_astro.exceptions import InputError
 
 if TYPE_CHECKING:

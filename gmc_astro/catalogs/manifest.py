@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gmc_astro.catalogs.files import read_json, writing
+from gmc_astro._files import read_json, writing
 from gmc_astro.exceptions import InputError
 
 if TYPE_CHECKING:
     from gmc_astro.classifier import GalaxyMorphologyClassifier
     from gmc_astro.imaging import ImageSource
-    from gmc_astro.models import Encoder
 
 __all__ = ["MANIFEST_FILE", "OtherRunError", "describe_run", "keep_manifest", "read_manifest"]
 
@@ -70,7 +69,7 @@ def describe_run(
         "format": FORMAT,
         "input": source.identity(),
         "model": dict(table.meta),
-        "weights_sha256": table.meta["checkpoint_sha256"] or _weights_hash(encoder),
+        "weights_sha256": table.meta["checkpoint_sha256"] or encoder.weights_sha256,
         "head_sha256": _hash(learnt),
         "settings": dict(settings),
         "shards": {"number": len(cuts) - 1, "sha256": _hash(cuts)},
@@ -80,15 +79,6 @@ def describe_run(
 
 def _is_learnt(name: str) -> bool:
     return name.endswith("_") and not name.startswith("_") and name != "training_log_"
-
-
-def _weights_hash(encoder: Encoder) -> str:
-    """Hash of weights that come from no checkpoint."""
-    digest = hashlib.sha256()
-    for name, value in sorted(encoder.network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(value.detach().float().cpu().numpy()))
-    return digest.hexdigest()
 
 
 def _hash(value: Any) -> str:

@@ -22,7 +22,7 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import MaskedColumn, QTable, vstack
 
-from gmc_astro.catalogs.files import whole
+from gmc_astro._files import whole
 from gmc_astro.catalogs.shards import RowRange, Shards
 from gmc_astro.learning import check_output, write_table
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gmc_astro.catalogs.files import read_json, write_json
+from gmc_astro._files import read_json, write_json
 from gmc_astro.catalogs.shards import RowRange, Shards
 from gmc_astro.exceptions import InputError
 

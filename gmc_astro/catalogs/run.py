@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm.auto import tqdm
 
+from gmc_astro._files import make_folder
 from gmc_astro.catalogs.embeddings import EMBEDDINGS_FILE
 from gmc_astro.catalogs.engines import (
     POLL,
@@ -23,7 +24,6 @@ from gmc_astro.catalogs.engines import (
     run_on_dask,
     where_work_is_done,
 )
-from gmc_astro.catalogs.files import make_folder
 from gmc_astro.catalogs.images import open_catalog_images
 from gmc_astro.catalogs.job import Job, Report, one_thread
 from gmc_astro.catalogs.manifest import (

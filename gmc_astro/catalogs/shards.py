@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from astropy.table import QTable
 
+from gmc_astro._files import make_folder, read_json, sha256_of, whole, write_json
 from gmc_astro.catalogs.embeddings import EmbeddingsFile
-from gmc_astro.catalogs.files import make_folder, read_json, sha256_of, whole, write_json
 from gmc_astro.catalogs.parquet import write_parquet
 from gmc_astro.exceptions import OutputError
 from gmc_astro.imaging import OK, is_ok

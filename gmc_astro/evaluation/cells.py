@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gmc_astro.evaluation.files import write_text, write_whole
+from gmc_astro._files import make_folder, whole, write_json
 from gmc_astro.exceptions import InputError
 from gmc_astro.learning import document_hash
 
@@ -124,7 +124,9 @@ class Cell:
             Scores and whatever else is to be told.
         """
         arrays = {"ids": np.asarray(ids, str), "probabilities": probabilities.astype(np.float32)}
-        write_whole(self.arrays, lambda handle: np.savez(handle, **arrays))
+        make_folder(self.path.parent)
+        with whole(self.arrays) as path:
+            np.savez(path, **arrays)
         document = {
             "method": self.row,
             "fraction": self.fraction,
@@ -133,7 +135,7 @@ class Cell:
             "settings": settings,
             **results,
         }
-        write_text(self.path, json.dumps(document, indent=1) + "\n")
+        write_json(self.path, document)
 
     @cached_property
     def results(self) -> dict[str, Any]:

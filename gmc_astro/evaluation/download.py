@@ -7,12 +7,11 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import requests
 from tqdm.auto import tqdm
 
-from gmc_astro.evaluation.files import write_whole
+from gmc_astro._files import make_folder, sha256_of, whole
 from gmc_astro.exceptions import InputError
 
 __all__ = ["DataFile", "download_file", "find_file"]
@@ -128,8 +127,7 @@ def find_file(
         download_file(file, path, progress=progress)
     if not path.is_file():
         raise InputError(_how_to_get(file, path))
-    with path.open("rb") as handle:
-        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+    digest = sha256_of(path)
     known = bool(file.sha256_starts)
     published = file.matches(digest) if known else None
     return {"path": os.fspath(path), "sha256": digest, "published": published}
@@ -186,35 +184,32 @@ def download_file(file: DataFile, path: str | os.PathLike, *, progress: bool = F
     ...     print((Path(folder) / "copy.h5").read_bytes())
     b'images'
     """
-    digest = hashlib.sha256()
+    path, digest = Path(path), hashlib.sha256()
+    make_folder(path.parent)
+    with whole(path) as temporary, temporary.open("wb") as handle:
+        for piece in _pieces(file, progress):
+            digest.update(piece)
+            handle.write(piece)
+        if not file.matches(digest.hexdigest()):
+            raise InputError(
+                f"{file.url} has SHA-256 {digest.hexdigest()}, it should be {file.checksum}: it is "
+                "not kept. Try again, or give the file's path"
+            )
+
+
+def _pieces(file: DataFile, progress: bool) -> Iterator[bytes]:
+    """The body piece by piece; requests raises where it is cut off."""
     try:
         with requests.get(file.url, stream=True, timeout=TIMEOUT) as answer:
             answer.raise_for_status()
-            pieces = _pieces(answer, file, progress)
-
-            def write(handle: IO[bytes]) -> None:
-                for piece in pieces:
-                    digest.update(piece)
-                    handle.write(piece)
-                if not file.matches(digest.hexdigest()):
-                    raise InputError(
-                        f"{file.url} has SHA-256 {digest.hexdigest()}, it should be "
-                        f"{file.checksum}: it is not kept. Try again, or give the file's path"
-                    )
-
-            write_whole(Path(path), write)
+            total = int(answer.headers.get("Content-Length", 0)) or None
+            options = {"unit": "B", "unit_scale": True, "disable": not progress}
+            with tqdm(total=total, desc=file.name, **options) as bar:
+                for piece in answer.iter_content(_PIECE):
+                    bar.update(len(piece))
+                    yield piece
     except requests.RequestException as err:
         raise InputError(
             f"{file.url} could not be downloaded ({err}): try again later, or download it "
             f"elsewhere and give the path of {file.name}"
         ) from err
-
-
-def _pieces(answer: requests.Response, file: DataFile, progress: bool) -> Iterator[bytes]:
-    """The body piece by piece; requests raises where it is cut off."""
-    total = int(answer.headers.get("Content-Length", 0)) or None
-    options = {"unit": "B", "unit_scale": True, "disable": not progress}
-    with tqdm(total=total, desc=file.name, **options) as bar:
-        for piece in answer.iter_content(_PIECE):
-            bar.update(len(piece))
-            yield piece

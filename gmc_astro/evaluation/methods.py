@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gmc_astro._files import sha256_of
 from gmc_astro.classifier import GalaxyMorphologyClassifier
 from gmc_astro.evaluation.supervised import predict_tower, train_tower
 from gmc_astro.exceptions import InputError
@@ -218,10 +218,7 @@ class Row:
             ``row``, ``name`` and ``weights``.
         """
         path = Path(self.weights)
-        digest = ""
-        if self.weights and path.is_file():
-            with path.open("rb") as handle:
-                digest = hashlib.file_digest(handle, "sha256").hexdigest()
+        digest = sha256_of(path) if self.weights and path.is_file() else ""
         weights = path.name if digest else self.weights
         return {"row": self.text.split("@")[0], "name": self.name, "weights": weights + digest}
 

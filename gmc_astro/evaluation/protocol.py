@@ -212,7 +212,7 @@ def run_benchmark(
     for fraction in fractions:
         splits[0].labelled(fraction)  # refuses a wrong one before any work is done
     encoder = model.classifier(dataset.scheme, 0).encoder
-    about = {"name": encoder.name, "weights_sha256": _weights_hash(encoder)}
+    about = {"name": encoder.name, "weights_sha256": encoder.weights_sha256}
     common = {"data": dataset.fingerprint(), "classes": dataset.scheme.to_dict()}
     common |= {"views": model.views}
     tower = {key: encoder.model_cfg[key] for key in ("embed_dim", "vision_cfg")}
@@ -369,15 +369,6 @@ def check_leakage(dataset: Dataset, training_images: Any) -> dict[str, Any]:
 
 def _ids_hash(ids: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
-
-
-def _weights_hash(encoder: Encoder) -> str:
-    """SHA-256 of all weights, whatever file they came from."""
-    digest = hashlib.sha256()
-    for name, value in sorted(encoder.network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(value.cpu().float().numpy()).tobytes())
-    return digest.hexdigest()
 
 
 def _machine(encoder: Encoder) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import subprocess
 from collections.abc import Sequence
@@ -13,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from gmc_astro import plots
+from gmc_astro._files import make_folder, whole, write_json, write_text
 from gmc_astro.evaluation.cells import Cell
-from gmc_astro.evaluation.files import write_text, write_whole
 from gmc_astro.evaluation.metrics import (
     bootstrap_interval,
     macro_f1,
@@ -78,12 +77,13 @@ def write_report(
     ...     print(write_report(benchmark, folder + "/report", figures=False).name)
     report.rst
     """
-    output, title = Path(output), title or benchmark.dataset.name
+    output, title = make_folder(Path(output)), title or benchmark.dataset.name
     report = summarise(benchmark)
     if figures:
         for name, figure in _figures(benchmark, title).items():
-            write_whole(output / name, lambda handle, fig=figure: fig.savefig(handle, dpi=110))
-    write_text(output / "report.json", json.dumps(report, indent=1) + "\n")
+            with whole(output / name) as path:
+                figure.savefig(path, dpi=110)
+    write_json(output / "report.json", report)
     write_text(output / "report.rst", render_report(report, figure_prefix, figures=figures))
     return output / "report.rst"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gmc_astro.evaluation.files import write_text
+from gmc_astro._files import make_folder, write_json
 from gmc_astro.exceptions import InputError
 
 __all__ = ["Split", "frozen_splits", "make_split"]
@@ -231,8 +231,8 @@ def frozen_splits(
     missing = [seed for seed in seeds if seed not in kept]
     kept |= {seed: make_split(ids, targets, names, seed=seed, **options) for seed in missing}
     if missing:
-        document = about | {"splits": [kept[seed].to_dict() for seed in sorted(kept)]}
-        write_text(path, json.dumps(document, indent=1) + "\n")
+        make_folder(path.parent)
+        write_json(path, about | {"splits": [kept[seed].to_dict() for seed in sorted(kept)]})
     return [kept[seed] for seed in seeds]
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gmc_astro._files import make_folder, whole, write_text
 from gmc_astro.exceptions import InputError
 from gmc_astro.learning.settings import PretrainSettings
 
@@ -48,8 +48,7 @@ class RunFolder:
         *,
         tensorboard: bool = False,
     ) -> None:
-        self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder = make_folder(Path(folder))
         self.settings = json.loads(json.dumps(asdict(settings)))
         self.header = {"settings": self.settings, **header}
         self._board = _tensorboard(self.folder) if tensorboard else None
@@ -65,17 +64,10 @@ class RunFolder:
             All entries so far.
         """
         state = {"settings": self.settings, "log": log, **state}
-        self._replace(STATE_FILE, lambda path: torch.save(state, path))
-        text = "".join(json.dumps(line) + "\n" for line in [self.header, *log])
-        self._replace(LOG_FILE, lambda path: path.write_text(text))
-
-    def _replace(self, name: str, write: Callable[[Path], Any]) -> None:
-        temporary = self.folder / f".{name}.{os.getpid()}"
-        try:
-            write(temporary)
-            temporary.replace(self.folder / name)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole(self.folder / STATE_FILE) as path:
+            torch.save(state, path)
+        lines = [json.dumps(line) + "\n" for line in [self.header, *log]]
+        write_text(self.folder / LOG_FILE, "".join(lines))
 
     def restore(self) -> dict[str, Any] | None:
         """Load the state.

@@ -6,7 +6,6 @@ each file is written in ``gmc_astro.json`` and verified before anything is built
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_tensors
 
+from gmc_astro._files import sha256_of
 from gmc_astro.exceptions import CheckpointError
 from gmc_astro.models.contract import ImageContract
 from gmc_astro.models.encoder import Encoder
@@ -178,7 +178,7 @@ def _write_files(
         "name": encoder.name,
         "contract": contract.to_dict(),
         **metadata,
-        "files": {path.name: sha256(path) for path in hashed},
+        "files": {path.name: sha256_of(path) for path in hashed},
     }
     (folder / METADATA_FILE).write_text(json.dumps(document, indent=2) + "\n")
 
@@ -298,7 +298,7 @@ def _verify_file(path: Path, expected: str) -> None:
     """Compare a file with its written hash, and its head with what safetensors allows."""
     if not path.is_file():
         raise CheckpointError(f"{path.parent}: {path.name} is missing")
-    found = sha256(path)
+    found = sha256_of(path)
     if found != expected:
         raise CheckpointError(
             f"{path} has SHA-256 {found[:12]}..., but {METADATA_FILE} says {expected[:12]}...: "
@@ -324,9 +324,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise CheckpointError(f"{path} holds {type(document).__name__}, not an object")
     return document
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with Path(path).open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

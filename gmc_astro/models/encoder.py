@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -110,6 +111,15 @@ class Encoder:
             device=self.device,
             precision=self.precision,
         )
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of all weights in float32, whatever file they came from."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.network.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.cpu().float().numpy().tobytes())
+        return digest.hexdigest()
 
     @property
     def dim(self) -> int:

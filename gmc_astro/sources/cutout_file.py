@@ -13,6 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from gmc_astro._files import whole
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import ImageBatch, ImageSource
 
@@ -115,12 +116,8 @@ class _Parts:
     def write(self, batch: ImageBatch) -> None:
         """Keep a batch."""
         values = {name: getattr(v, "value", v) for name, v in batch.columns.items()}
-        temporary = self.folder / f".{batch.start}.{os.getpid()}.npz"
-        try:
-            np.savez(temporary, images=batch.images, status=batch.status, **values)
-            os.replace(temporary, self.file(batch.start))
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole(self.file(batch.start)) as path:
+            np.savez(path, images=batch.images, status=batch.status, **values)
 
     def read(self, start: int) -> dict[str, np.ndarray]:
         """Return a batch by name."""
@@ -136,28 +133,23 @@ def _merge(
     attributes: Mapping[str, Any],
 ) -> np.ndarray:
     """Copy the parts into one file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     status: list[str] = []
-    try:
-        with h5py.File(temporary, "w") as file:
-            for start in range(0, len(source), ROWS):
-                found = parts.read(start)
-                status += found.pop("status").tolist()
-                for name, values in found.items():
-                    _rows(file, NAMES.get(name, name), len(source), values)[
-                        start : start + ROWS
-                    ] = values
-            text = {"object_id": source.ids, "status": np.array(status)}
-            for name, values in {**text, **columns}.items():
-                values = np.asarray(values)
-                words = values.dtype.kind in "US"
-                file[name] = values.astype(object) if words else values
-            if source.coords is not None:
-                file["ra"], file["dec"] = source.coords.ra.deg, source.coords.dec.deg
-            file.attrs.update(attributes)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as temporary, h5py.File(temporary, "w") as file:
+        for start in range(0, len(source), ROWS):
+            found = parts.read(start)
+            status += found.pop("status").tolist()
+            for name, values in found.items():
+                _rows(file, NAMES.get(name, name), len(source), values)[start : start + ROWS] = (
+                    values
+                )
+        text = {"object_id": source.ids, "status": np.array(status)}
+        for name, values in {**text, **columns}.items():
+            values = np.asarray(values)
+            words = values.dtype.kind in "US"
+            file[name] = values.astype(object) if words else values
+        if source.coords is not None:
+            file["ra"], file["dec"] = source.coords.ra.deg, source.coords.dec.deg
+        file.attrs.update(attributes)
     return np.array(status)
 
 

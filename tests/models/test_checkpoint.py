@@ -9,9 +9,10 @@ import open_clip
 import pytest
 import torch
 
+from gmc_astro._files import sha256_of
 from gmc_astro.exceptions import CheckpointError
 from gmc_astro.models import read_checkpoint, verify_checkpoint, write_checkpoint
-from gmc_astro.models.checkpoint import METADATA_FILE, WEIGHTS_FILE, sha256
+from gmc_astro.models.checkpoint import METADATA_FILE, WEIGHTS_FILE
 from gmc_astro.models.network import CONFIG_FILE
 
 
@@ -28,7 +29,7 @@ def edit_metadata(folder, **changes):
 
 def renew_hash(folder, name):
     files = json.loads((folder / METADATA_FILE).read_text())["files"]
-    edit_metadata(folder, files=files | {name: sha256(folder / name)})
+    edit_metadata(folder, files=files | {name: sha256_of(folder / name)})
 
 
 def test_round_trip(tiny_encoder, tmp_path, pictures):
@@ -40,7 +41,7 @@ def test_round_trip(tiny_encoder, tmp_path, pictures):
     assert checkpoint.encoder.contract == tiny_encoder.contract
     assert checkpoint.encoder.name == "tiny"
     assert checkpoint.metadata["classes"] is None
-    assert checkpoint.sha256 == sha256(path / WEIGHTS_FILE)
+    assert checkpoint.sha256 == sha256_of(path / WEIGHTS_FILE)
     np.testing.assert_array_equal(checkpoint.head["weights"], head["weights"])
     np.testing.assert_array_equal(
         checkpoint.encoder.encode_images(pictures), tiny_encoder.encode_images(pictures)
@@ -72,10 +73,10 @@ def test_open_clip_loads_the_folder_by_itself(tiny_folder, tiny_encoder):
 
 
 def test_an_existing_folder_is_kept(tiny_folder, tiny_encoder):
-    before = sha256(tiny_folder / METADATA_FILE)
+    before = sha256_of(tiny_folder / METADATA_FILE)
     with pytest.raises(CheckpointError, match="exists; give another folder or overwrite=True"):
         write_checkpoint(tiny_folder, tiny_encoder)
-    assert sha256(tiny_folder / METADATA_FILE) == before
+    assert sha256_of(tiny_folder / METADATA_FILE) == before
 
 
 def test_others_may_read_it(tiny_folder):

@@ -14,7 +14,15 @@ from typing import Any
 
 from gmc_astro.exceptions import OutputError
 
-__all__ = ["make_folder", "read_json", "sha256_of", "whole", "write_json", "writing"]
+__all__ = [
+    "make_folder",
+    "read_json",
+    "sha256_of",
+    "whole",
+    "write_json",
+    "write_text",
+    "writing",
+]
 
 _ADVICE = {
     errno.ENOSPC: "free some space",
@@ -102,6 +110,20 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text, whole or not at all.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file.
+    text : str
+        What it shall hold.
+    """
+    with whole(path) as temporary:
+        temporary.write_text(text)
+
+
 def write_json(path: Path, document: Any) -> None:
     """Write plain values, whole or not at all.
 
@@ -112,8 +134,7 @@ def write_json(path: Path, document: Any) -> None:
     document : dict
         What JSON can hold.
     """
-    with whole(path) as temporary:
-        temporary.write_text(json.dumps(document, indent=1) + "\n")
+    write_text(path, json.dumps(document, indent=1) + "\n")
 
 
 def read_json(path: Path) -> Any:
