@@ -24,7 +24,10 @@ SECTIONS = {
     "contract": {"recipe", "framing", "span", "pixel_scale"},
     "training": None,  # the fields of PretrainSettings
     "words": None,  # the same, where a second training of the text tower alone is other
+    "larger": None,  # the same, where a last training of the image tower alone is other; its size
 }
+#: What a section may say besides, of the images that its training sees.
+SIZES = {"larger": {"size", "pixels"}}
 
 
 @click.command("pretrain")
@@ -106,6 +109,7 @@ def _pretrain(
     **options: Any,
 ) -> None:
     """Read, train, save: what the command does in each process."""
+    from functools import partial
     from pathlib import Path
 
     from gmc_astro.classifier import GalaxyMorphologyClassifier
@@ -136,26 +140,23 @@ def _pretrain(
         classes=model.get("classes"),
         device=device,
     )
-    size = images.get("size") or classifier.encoder.contract.size
     classifier.encoder.name = model.get("name", Path(output).name)
-    training_settings = _settings(recipe, settings["training"])
+    pixels = images.get("size") or classifier.encoder.contract.size
     if images.get("holdouts") and options["exclude"] is None and len(held_out):
         options["exclude"] = held_out.images(224)  # the same galaxies in other tables
-    # the paper's public code watched the images that it trained on
-    watched = training if training_settings.defects else held_out
-    source = watched.images(size) if len(watched) else None
-    stages = [(training_settings, folder)]
-    if settings["words"]:  # the text tower alone, once the images stand
-        # no word that the first stage taught is forgotten: rows that it zeroed stay zero anyway
-        words = {"locked_images": True, "prune_words": False} | settings["words"]
-        stages.append((_settings(training_settings, words), folder / "words"))
-    for stage, kept in stages:
+    for stage, kept, sizes in _stages(recipe, settings, folder):
+        if "size" in sizes:
+            classifier.encoder.set_image_size(sizes["size"])
+        pixels = sizes.get("pixels", pixels)
+        # the paper's public code watched the images that it trained on
+        watched = training if stage.defects else held_out
+        source = watched.images(pixels) if len(watched) else None
         classifier.pretrain(
-            training.images(size),
+            training.images(pixels),
             training.votes,
             recipe=stage,
             folder=kept,
-            validation=source and (lambda encoder: validate(encoder, source, watched.votes)),
+            validation=source and partial(validate, source=source, votes=watched.votes),
             **options,
         )
         options["epochs"] = None  # of the first stage
@@ -164,6 +165,23 @@ def _pretrain(
     contract = ImageContract(**{**classifier.encoder.contract.to_dict(), **settings["contract"]})
     classifier.save(output, contract=contract, dtype=model.get("dtype", "float32"), card=card)
     say(f"Checkpoint: {output}\nLog: {folder / 'training_log.jsonl'}")
+
+
+def _stages(
+    recipe: str, settings: dict[str, dict[str, Any]], folder: Path
+) -> list[tuple[PretrainSettings, Path, dict[str, int]]]:
+    """Trainings one after the other: settings, the folder that keeps it, sizes of its images."""
+    first = _settings(recipe, settings["training"])
+    stages: list[tuple[PretrainSettings, Path, dict[str, int]]] = [(first, folder, {})]
+    # no word that the first stage taught is forgotten: rows that it zeroed stay zero anyway
+    own = {"words": {"locked_images": True}, "larger": {"locked_texts": True}}
+    for section, locked in own.items():
+        values = settings[section]
+        if values:
+            sizes = {key: values.pop(key) for key in SIZES.get(section, ()) if key in values}
+            values = {**locked, "prune_words": False, **values}
+            stages.append((_settings(first, values), folder / section, sizes))
+    return stages
 
 
 def _read(config: str | None) -> dict[str, dict[str, Any]]:
@@ -178,7 +196,8 @@ def _read(config: str | None) -> dict[str, dict[str, Any]]:
     settings = tomllib.loads(Path(config).read_text()) if config else {}
     for section, values in settings.items():
         known = SECTIONS.get(section, set())
-        known = known or {field.name for field in fields(PretrainSettings)}
+        own = {field.name for field in fields(PretrainSettings)} | SIZES.get(section, set())
+        known = known or own
         wrong = [section] if section not in SECTIONS else sorted(set(values) - known)
         if wrong:
             raise InputError(f"{config}: {', '.join(wrong)} is not a setting of [{section}]")

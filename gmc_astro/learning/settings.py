@@ -38,6 +38,9 @@ class PretrainSettings:
     locked_images : bool, optional
         Leave the image tower as it is: only the text tower learns, for example more words for
         what the images show already [2]_.
+    locked_texts : bool, optional
+        Leave the text tower as it is: only the image tower learns, for example to see images at
+        another size.
     learning_rate, weight_decay, betas
         Of AdamW; biases, normalisation layers and the logit scale are not decayed.
     image_learning_rate : float, optional
@@ -70,7 +73,7 @@ class PretrainSettings:
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If the loss has no such name, or a size is not positive.
+        If the loss has no such name, a size is not positive, or both towers are locked.
 
     References
     ----------
@@ -94,6 +97,7 @@ class PretrainSettings:
     vote_weight: float = 0.05
     caption_style: str = "plain"
     locked_images: bool = False
+    locked_texts: bool = False
     learning_rate: float = 1e-3
     image_learning_rate: float | None = None
     weight_decay: float = 0.05
@@ -115,6 +119,8 @@ class PretrainSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name}={value} must be 1 or more")
+        if self.locked_images and self.locked_texts:
+            raise InputError("locked_images and locked_texts leave nothing to train; give one")
 
     @classmethod
     def named(

@@ -27,7 +27,7 @@ from gmc_astro.learning.settings import PretrainSettings
 from gmc_astro.learning.vote_head import VoteLayer
 from gmc_astro.models import Encoder
 from gmc_astro.models.device import pick_precision
-from gmc_astro.models.network import token_embedding
+from gmc_astro.models.network import text_parameters, token_embedding
 
 __all__ = ["Features", "Trainer"]
 
@@ -157,6 +157,8 @@ class Trainer:
         self.towers = _Towers(encoder, settings, captions)
         encoder.network.logit_scale.requires_grad_(not settings.defects)
         encoder.network.visual.requires_grad_(not settings.locked_images)
+        for parameter in text_parameters(encoder.network):
+            parameter.requires_grad_(not settings.locked_texts)
         self.optimiser = torch.optim.AdamW(
             _parameter_groups(self.towers, settings),
             lr=settings.learning_rate,
@@ -184,8 +186,7 @@ class Trainer:
                 yield
             finally:
                 visual._compiled_call_impl = None  # torch has no public way back
-                encoder.network.logit_scale.requires_grad_(True)
-                visual.requires_grad_(True)
+                encoder.network.requires_grad_(True)
                 encoder.precision = precision
 
     def step(self, step: int, epoch: int, images: np.ndarray, rows: np.ndarray) -> float:
@@ -256,7 +257,7 @@ class Trainer:
             counts = counts.to(encoder.device)
             loss = loss + settings.vote_weight * self.towers.votes(leaves[0], counts)
         loss.backward()
-        learning = [not settings.locked_images, True]
+        learning = [not settings.locked_images, not settings.locked_texts]
         for part, whole, n, learns in zip(parts, leaves, numbers, learning, strict=True):
             if not learns:
                 continue

@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from gmc_astro.models.device import (
     pick_precision,
     side_by_side,
 )
-from gmc_astro.models.network import encode_text, token_embedding
+from gmc_astro.models.network import encode_text, set_image_size, token_embedding
 from gmc_astro.models.preprocess import dihedral_views, normalise, resize, to_channels_first
 
 __all__ = ["Encoder"]
@@ -111,6 +112,27 @@ class Encoder:
             device=self.device,
             precision=self.precision,
         )
+
+    def set_image_size(self, size: int) -> None:
+        """Let the image tower take images of another size, with the weights that it has.
+
+        It then should be trained on: what a tower learnt at one size it sees less well at
+        another.
+
+        Parameters
+        ----------
+        size : int
+            Pixels on a side.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If the tower cannot: a transformer's positions are those of one size.
+        """
+        set_image_size(self.network, size)
+        self.contract = replace(self.contract, size=size)
+        vision = self.model_cfg["vision_cfg"] | {"image_size": size}
+        self.model_cfg = self.model_cfg | {"vision_cfg": vision}
 
     @property
     def weights_sha256(self) -> str:

@@ -28,6 +28,8 @@ __all__ = [
     "network_from_folder",
     "network_from_hub",
     "network_from_tag",
+    "set_image_size",
+    "text_parameters",
     "token_embedding",
     "tokenizer_of",
 ]
@@ -190,6 +192,53 @@ def token_embedding(network: nn.Module) -> nn.Embedding | None:
     """
     text = getattr(network, "text", network)
     return getattr(text, "token_embedding", None)
+
+
+def text_parameters(network: nn.Module) -> list[nn.Parameter]:
+    """Parameters of the text tower.
+
+    Parameters
+    ----------
+    network : `~torch.nn.Module`
+        An open_clip network.
+
+    Returns
+    -------
+    parameters : list of `~torch.nn.Parameter`
+        All but those of the image tower and of the logits' scale and bias.
+    """
+    others = ("visual.", "logit_")
+    return [p for name, p in network.named_parameters() if not name.startswith(others)]
+
+
+def set_image_size(network: nn.Module, size: int) -> None:
+    """Let the image tower take images of another size, with the weights that it has.
+
+    Parameters
+    ----------
+    network : `~torch.nn.Module`
+        An open_clip network.
+    size : int
+        Pixels on a side.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If it cannot: a transformer's positions are those of one size.
+    """
+    visual, training = network.visual, network.visual.training
+    image = torch.zeros(1, 3, size, size, device=network.logit_scale.device)
+    try:
+        with torch.inference_mode():
+            visual.eval()(image)
+    except (AssertionError, RuntimeError, ValueError) as err:
+        raise InputError(
+            f"size={size}: the image tower takes {visual.image_size} px only ({err}); a "
+            "convolutional tower takes any size"
+        ) from err
+    finally:
+        visual.train(training)
+    visual.image_size = (size, size)
 
 
 def network_from_folder(folder: Path) -> tuple[nn.Module, dict[str, Any]]:

@@ -210,10 +210,14 @@ SDSS_LUPTON = 3
 [words]
 epochs = 1
 caption_style = "varied"
+[larger]
+size = 128
+pixels = 140
+epochs = 1
 """
 
 
-def test_pretrain_in_two_stages_with_simulated_galaxies(folder, training_table):
+def test_pretrain_in_three_stages_with_simulated_galaxies(folder, training_table):
     (folder / "config.toml").write_text(CONFIG.format(epochs=1) + PARTS)
     model = folder / "mine"
     command = ("pretrain", training_table, "--config", folder / "config.toml", "-o", model)
@@ -221,13 +225,19 @@ def test_pretrain_in_two_stages_with_simulated_galaxies(folder, training_table):
     rows = [TrainingSet.read([training_table]).split(0.5), (range(3), ())]
     kept = 2 * len(rows[0][0]) + sum(hash_is_kept(f"simulated-0-{i:06d}", 0.3) for i in range(3))
     assert f"{kept} to train on" in said
-    logs = [folder / "mine.run" / part / "training_log.jsonl" for part in ("", "words")]
-    first, second = ([json.loads(x) for x in log.read_text().splitlines()] for log in logs)
-    assert first[0]["settings"]["locked_images"] is False
-    assert second[0]["settings"]["locked_images"] is True
-    assert second[0]["settings"]["batch_size"] == 8
-    assert len(second) == 2
-    known = GalaxyMorphologyClassifier(model).encoder.unknown_words(["a spherical ball"])
+    logs = [folder / "mine.run" / part / "training_log.jsonl" for part in ("", "words", "larger")]
+    headers, epochs = [], []
+    for log in logs:
+        header, *entries = map(json.loads, log.read_text().splitlines())
+        headers.append(header["settings"])
+        epochs.append(len(entries))
+    locked = [(header["locked_images"], header["locked_texts"]) for header in headers]
+    assert locked == [(False, False), (True, False), (False, True)]
+    assert [header["batch_size"] for header in headers] == [8, 8, 8]
+    assert epochs == [1, 1, 1]
+    encoder = GalaxyMorphologyClassifier(model).encoder
+    assert encoder.contract.size == 128
+    known = encoder.unknown_words(["a spherical ball"])
     assert "spherical" not in known or "ball" not in known
 
 

@@ -57,16 +57,22 @@ def test_pieces_give_the_gradients_of_the_whole(make_tiny_encoder, captions, pic
             assert off < 1e-3, name
 
 
-@pytest.mark.parametrize("piece", [None, 5])
-def test_locked_images_stay_as_they_are(make_tiny_encoder, captions, pictures, piece):
+@pytest.mark.parametrize("piece", [None, 8])
+@pytest.mark.parametrize("locked", ["images", "texts"])
+def test_a_locked_tower_stays_as_it_is(make_tiny_encoder, captions, pictures, locked, piece):
     encoder = make_tiny_encoder()
     before = {k: v.clone() for k, v in encoder.network.state_dict().items()}
-    settings = replace(SETTINGS, locked_images=True, micro_batch=piece, ema=0.9)
+    settings = replace(SETTINGS, **{f"locked_{locked}": True}, micro_batch=piece, ema=0.9)
     pretrain(encoder, open_images(pictures), captions, settings=settings, progress=False)
     changed = {k for k, v in encoder.network.state_dict().items() if not v.equal(before[k])}
-    assert not {name for name in changed if name.startswith("visual.")}
-    assert "token_embedding.weight" in changed
+    towers = {name.startswith("visual.") for name in changed - {"logit_scale"}}
+    assert towers == {locked == "texts"}
     assert all(p.requires_grad for p in encoder.network.parameters())
+
+
+def test_two_locked_towers_are_refused():
+    with pytest.raises(InputError, match="nothing to train"):
+        PretrainSettings(locked_images=True, locked_texts=True)
 
 
 def test_each_tower_has_its_learning_rate(make_tiny_encoder, captions, pictures):
@@ -89,15 +95,20 @@ def test_each_tower_has_its_learning_rate(make_tiny_encoder, captions, pictures)
     assert np.max(moved[True][4e-3]) == pytest.approx(4e-3, rel=0.01)
 
 
-def test_locked_images_leave_the_text_its_gradients(make_tiny_encoder, captions, pictures):
-    """What the text tower is taught does not depend on whether the images learn as well."""
+@pytest.mark.parametrize("locked", ["images", "texts"])
+def test_a_locked_tower_leaves_the_other_its_gradients(
+    make_tiny_encoder, captions, pictures, locked
+):
+    """What a tower is taught does not depend on whether the other learns as well."""
     options = {"frozen_norm": True}
     loss, free = gradients(make_tiny_encoder(), captions, pictures, SETTINGS, **options)
-    settings = replace(SETTINGS, locked_images=True)
-    same, locked = gradients(make_tiny_encoder(), captions, pictures, settings, **options)
+    settings = replace(SETTINGS, **{f"locked_{locked}": True})
+    same, found = gradients(make_tiny_encoder(), captions, pictures, settings, **options)
     assert same == pytest.approx(loss)
-    assert set(locked) == {name for name in free if ".visual." not in name}
-    for name, gradient in locked.items():
+    of_images = {name for name in free if ".visual." in name}
+    scale = {"network.logit_scale"}
+    assert set(found) == (set(free) - of_images if locked == "images" else of_images | scale)
+    for name, gradient in found.items():
         torch.testing.assert_close(gradient, free[name])
 
 

@@ -6,7 +6,13 @@ import torch
 from PIL import Image
 
 from gmc_astro.exceptions import CheckpointError, InputError
-from gmc_astro.models import Encoder, ImageContract
+from gmc_astro.models import (
+    Encoder,
+    ImageContract,
+    load_encoder,
+    read_checkpoint,
+    write_checkpoint,
+)
 from gmc_astro.models.device import pick_device, pick_precision
 from gmc_astro.models.preprocess import dihedral_views, normalise, resize, to_channels_first
 
@@ -42,6 +48,25 @@ def test_views_are_distinct(views, distinct):
     images = torch.arange(3 * 4 * 4.0).reshape(1, 3, 4, 4)
     found = {tuple(view.flatten().tolist()) for view in dihedral_views(images, views)}
     assert len(found) == distinct
+
+
+def test_another_image_size(fresh_encoder, tmp_path, pictures):
+    small = fresh_encoder.encode_images(pictures)
+    fresh_encoder.set_image_size(48)
+    large = fresh_encoder.encode_images(pictures)
+    assert np.abs(large - small).max() > 1e-3
+    folder = write_checkpoint(tmp_path / "large", fresh_encoder)
+    read = read_checkpoint(folder, device="cpu", precision="fp32")
+    assert read.encoder.contract.size == 48
+    assert read.encoder.network.visual.image_size == (48, 48)
+    np.testing.assert_allclose(read.encoder.encode_images(pictures), large, atol=1e-5)
+
+
+def test_a_transformer_keeps_its_image_size():
+    encoder = load_encoder("ViT-B-32", weights="random", device="cpu")
+    with pytest.raises(InputError, match=r"size=160: the image tower takes \(224, 224\) px only"):
+        encoder.set_image_size(160)
+    assert encoder.contract.size == 224
 
 
 def test_preprocessing_equals_pillow():
