@@ -93,7 +93,8 @@ def main() -> None:
         "loading the bundled model, seconds": round(reading, 2),
     }
     lines = [f"{key}: {value}" for key, value in about.items()]
-    lines += ["", f"{'images/s':<12}{'compact, 96 px':>16}{'ViT-B/32, 224 px':>18}{'ratio':>8}"]
+    title = f"compact, {encoders['compact'].contract.size} px"
+    lines += ["", f"{'images/s':<12}{title:>16}{'ViT-B/32, 224 px':>18}{'ratio':>8}"]
     for views in VIEWS:
         ours, theirs = rates["compact", views], rates["ViT-B-32", views]
         lines.append(f"views={views:<6}{ours:>16.1f}{theirs:>18.1f}{ours / theirs:>8.1f}")
