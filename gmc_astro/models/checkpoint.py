@@ -216,7 +216,7 @@ def read_checkpoint(
     --------
     >>> from gmc_astro.models import bundled_folder, read_checkpoint
     >>> read_checkpoint(bundled_folder(), device="cpu").encoder.contract.size
-    96
+    160
     """
     folder = Path(folder)
     metadata = verify_checkpoint(folder)

@@ -121,7 +121,7 @@ def open_model(
     --------
     >>> from gmc_astro.models import open_model
     >>> open_model("compact", device="cpu", precision="fp32").encoder
-    <Encoder compact: 96 px, 256-D, cpu, fp32>
+    <Encoder compact: 160 px, 256-D, cpu, fp32>
     >>> open_model("compact", weights="random", device="cpu").head
     {}
     """

@@ -39,8 +39,9 @@ HUB = "hf-hub:"
 
 Tokenizer = Callable[[list[str]], Tensor]
 
-#: open_clip configuration of the bundled model: a RegNet image tower (the fastest tower of its
-#: accuracy to train and run on a CPU, see ``docs/model_card``) and a three-layer text tower.
+#: open_clip configuration of the bundled model, before its training ends on larger images: a
+#: RegNet image tower (the fastest of its accuracy to train and run on a CPU, see
+#: ``benchmarks/towers.py``) and a three-layer text tower.
 COMPACT: dict[str, Any] = {
     "embed_dim": 256,
     "vision_cfg": {
