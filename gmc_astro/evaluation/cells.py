@@ -126,7 +126,7 @@ class Cell:
         arrays = {"ids": np.asarray(ids, str), "probabilities": probabilities.astype(np.float32)}
         make_folder(self.path.parent)
         with whole(self.arrays) as path:
-            np.savez(path, **arrays)
+            np.savez_compressed(path, **arrays)
         document = {
             "method": self.row,
             "fraction": self.fraction,
