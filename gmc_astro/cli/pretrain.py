@@ -176,11 +176,11 @@ def _stages(
     # no word that the first stage taught is forgotten: rows that it zeroed stay zero anyway
     own = {"words": {"locked_images": True}, "larger": {"locked_texts": True}}
     for section, locked in own.items():
-        values = settings[section]
-        if values:
-            sizes = {key: values.pop(key) for key in SIZES.get(section, ()) if key in values}
-            values = {**locked, "prune_words": False, **values}
-            stages.append((_settings(first, values), folder / section, sizes))
+        if values := settings[section]:
+            sizes = {key: n for key, n in values.items() if key in SIZES.get(section, ())}
+            rest = {key: value for key, value in values.items() if key not in sizes}
+            own_settings = _settings(first, {**locked, "prune_words": False, **rest})
+            stages.append((own_settings, folder / section, sizes))
     return stages
 
 
@@ -195,9 +195,8 @@ def _read(config: str | None) -> dict[str, dict[str, Any]]:
 
     settings = tomllib.loads(Path(config).read_text()) if config else {}
     for section, values in settings.items():
-        known = SECTIONS.get(section, set())
-        own = {field.name for field in fields(PretrainSettings)} | SIZES.get(section, set())
-        known = known or own
+        of_training = {field.name for field in fields(PretrainSettings)}
+        known = SECTIONS.get(section) or of_training | SIZES.get(section, set())
         wrong = [section] if section not in SECTIONS else sorted(set(values) - known)
         if wrong:
             raise InputError(f"{config}: {', '.join(wrong)} is not a setting of [{section}]")

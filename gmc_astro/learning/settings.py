@@ -73,7 +73,8 @@ class PretrainSettings:
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If the loss has no such name, a size is not positive, or both towers are locked.
+        If the loss has no such name, a size is not positive, both towers are locked, or words are
+        to be pruned in a locked text tower.
 
     References
     ----------
@@ -121,6 +122,8 @@ class PretrainSettings:
                 raise InputError(f"{name}={value} must be 1 or more")
         if self.locked_images and self.locked_texts:
             raise InputError("locked_images and locked_texts leave nothing to train; give one")
+        if self.locked_texts and self.prune_words:
+            raise InputError("prune_words needs a text tower that learns; locked_texts leaves it")
 
     @classmethod
     def named(

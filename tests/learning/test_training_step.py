@@ -75,6 +75,11 @@ def test_two_locked_towers_are_refused():
         PretrainSettings(locked_images=True, locked_texts=True)
 
 
+def test_words_of_a_locked_tower_are_not_pruned():
+    with pytest.raises(InputError, match="prune_words needs a text tower that learns"):
+        PretrainSettings(locked_texts=True, prune_words=True)
+
+
 def test_each_tower_has_its_learning_rate(make_tiny_encoder, captions, pictures):
     """Adam's first step changes a weight that does not decay by the learning rate itself."""
     moved = {}
