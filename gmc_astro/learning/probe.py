@@ -20,8 +20,9 @@ from gmc_astro.exceptions import ConvergenceWarning
 __all__ = ["LinearHead", "fit_probe"]
 
 #: Strengths of the pull towards the text embeddings that cross-validation chooses from.
-STRENGTHS = tuple(10.0 ** np.arange(-4, 2.5, 0.5))
+STRENGTHS = tuple(float(s) for s in 10.0 ** np.arange(-4, 2.5, 0.5))
 _LARGE = 2_000_000  # numbers from which a product is worth more than one thread
+_TO_COMPARE = 1e-6  # change of the loss, as a share of it, at which a fit that compares pulls ends
 _CURVATURE = 0.1  # of the cross-entropy in a logit, roughly: p (1 - p)
 _RULE = 1.0  # strength where there are too few labels a class to cross-validate
 
@@ -266,7 +267,8 @@ def _choose_strength(rows: _Rows, start: np.ndarray, random_state: int) -> float
     """Largest strength whose cross-validated loss is within a standard error of the smallest.
 
     The error is that of the paired difference. Leaving what the words say takes evidence: with
-    few labels the smallest loss is often the smallest by chance.
+    few labels the smallest loss is often the smallest by chance. Weaker and weaker pulls are
+    tried until one is worse than the best by more than that error.
     """
     best = rows.shares.argmax(axis=1)
     present = np.bincount(best, minlength=len(start))
@@ -274,15 +276,20 @@ def _choose_strength(rows: _Rows, start: np.ndarray, random_state: int) -> float
     if fewest < 3:
         return _RULE
     folds = StratifiedKFold(min(5, int(fewest)), shuffle=True, random_state=random_state)
-    losses = np.zeros((len(STRENGTHS), len(best)))
-    for train, test in folds.split(rows.features, best):
-        known, other, found = rows[train], rows[test], None
-        for i in reversed(range(len(STRENGTHS))):  # a weaker pull starts where a stronger ended
-            found = _solve(known, start, STRENGTHS[i], found)
-            losses[i, test] = other.losses(*found)
-    excess = losses - losses[losses.mean(axis=1).argmin()]
-    error = excess.std(axis=1, ddof=1) / np.sqrt(len(best))
-    return float(STRENGTHS[int(np.flatnonzero(excess.mean(axis=1) <= error).max())])
+    parts = [(rows[train], test) for train, test in folds.split(rows.features, best)]
+    found: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(parts)
+    falling = STRENGTHS[::-1]
+    losses = np.empty((0, len(best)))
+    for strength in falling:
+        losses = np.vstack([losses, np.zeros(len(best))])
+        for k, (known, test) in enumerate(parts):  # from where the stronger pull ended
+            found[k] = _solve(known, start, strength, found[k], exact=_TO_COMPARE)
+            losses[-1, test] = rows[test].losses(*found[k])
+        excess = losses - losses[losses.mean(axis=1).argmin()]
+        within = excess.mean(axis=1) <= excess.std(axis=1, ddof=1) / np.sqrt(len(best))
+        if not within[-1]:  # the weakest pulls take the longest to fit
+            break
+    return falling[int(within.argmax())]
 
 
 def _solve(
@@ -290,6 +297,8 @@ def _solve(
     start: np.ndarray,
     strength: float,
     first: tuple[np.ndarray, np.ndarray] | None = None,
+    *,
+    exact: float = 1e-9,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Minimise with L-BFGS, from the text embeddings or a first guess.
 
@@ -314,12 +323,13 @@ def _solve(
     guess = np.zeros_like(origin)
     if first is not None:
         guess = (np.column_stack(first) - origin) @ rows.axes / units
+    ends = exact * min(objective(guess.ravel())[0], 1.0)  # SciPy's is a share of 1 or more
     result = minimize(
         objective,
         guess.ravel(),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": 1000, "maxfun": 2000},
+        options={"maxiter": 1000, "maxfun": 2000, "ftol": ends},
     )
     if not result.success:
         warnings.warn(f"the probe's fit stopped early: {result.message}", ConvergenceWarning, 4)
