@@ -144,24 +144,23 @@ def fit_finetune(labelled: Labelled, settings: FineTuning | None = None) -> Fitt
     images = labelled_images(
         labelled.pixels.source, labelled.pixels.rows, labelled.encoder.contract.size
     )
-    strength = _probe(labelled, np.arange(len(labelled))).strength
-    logits, shares = _held_out(labelled, images, strength, settings)
+    pull = _probe(labelled, np.arange(len(labelled)), {}).pull
+    logits, shares = _held_out(labelled, images, pull, settings)
     step = _best_step(logits, shares)
     everything = np.arange(len(labelled))
-    encoder, head = _Way(labelled, images, everything, strength, settings).at(
-        SHARES_OF_THE_WAY[step]
-    )
-    log = {"share_of_the_way": SHARES_OF_THE_WAY[step], "probe_strength": strength}
+    encoder, head = _Way(labelled, images, everything, pull, settings).at(SHARES_OF_THE_WAY[step])
+    log = {"share_of_the_way": SHARES_OF_THE_WAY[step]}
+    log |= {f"probe_{name}": value for name, value in pull.items()}
     return Fitted(head, logits[step], encoder, log)
 
 
-def _probe(labelled: Labelled, rows: np.ndarray, strength: float | None = None) -> LinearHead:
+def _probe(labelled: Labelled, rows: np.ndarray, pull: dict[str, float]) -> LinearHead:
     return fit_probe(
         labelled.embeddings[rows],
         labelled.shares[rows],
         labelled.starts,
         scale=labelled.encoder.logit_scale,
-        strength=strength,
+        **pull,
         weights=labelled.weights[rows],
         random_state=labelled.random_state,
     )
@@ -175,15 +174,14 @@ class _Way:
         labelled: Labelled,
         images: np.ndarray,
         rows: np.ndarray,
-        strength: float,
+        pull: dict[str, float],
         settings: FineTuning,
     ) -> None:
         self.encoder = labelled.encoder
-        head = _probe(labelled, rows, strength)
-        self.scale, self.strength = head.scale, strength
-        module = _Tuned(labelled.encoder, head)
+        self.head = _probe(labelled, rows, pull)
+        module = _Tuned(labelled.encoder, self.head)
         self.start = {name: value.clone() for name, value in module.state_dict().items()}
-        self.module = _train(module, labelled, images, rows, settings, self.scale)
+        self.module = _train(module, labelled, images, rows, settings, self.head.scale)
         self.end = {name: value.clone() for name, value in self.module.state_dict().items()}
 
     def at(self, share: float) -> tuple[Encoder, LinearHead]:
@@ -196,11 +194,10 @@ class _Way:
                 for name, start in self.start.items()
             }
         )
-        head = LinearHead(
-            self.module.vectors.detach().cpu().double().numpy(),
-            self.module.bias.detach().cpu().double().numpy(),
-            self.scale,
-            self.strength,
+        head = replace(
+            self.head,
+            weights=self.module.vectors.detach().cpu().double().numpy(),
+            bias=self.module.bias.detach().cpu().double().numpy(),
         )
         return self.encoder.with_network(self.module.network), head
 
@@ -285,19 +282,19 @@ def _contrast(cosines: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 
 
 def _held_out(
-    labelled: Labelled, images: np.ndarray, strength: float, settings: FineTuning
+    labelled: Labelled, images: np.ndarray, pull: dict[str, float], settings: FineTuning
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logits (A, n, K) of rows held out, after each share of the way, and the rows' shares."""
     validation = labelled.validation
     if validation is not None:
-        way = _Way(labelled, images, np.arange(len(labelled)), strength, settings)
+        way = _Way(labelled, images, np.arange(len(labelled)), pull, settings)
         other = labelled_images(
             validation.pixels.source, validation.pixels.rows, labelled.encoder.contract.size
         )
         return _along(way, other, labelled.views), validation.shares
     logits = np.full((len(SHARES_OF_THE_WAY), *labelled.shares.shape), np.nan)
     for train, test in _splits(labelled):
-        way = _Way(labelled, images, train, strength, settings)
+        way = _Way(labelled, images, train, pull, settings)
         logits[:, test] = _along(way, images[test], labelled.views)
     return logits, labelled.shares
 

@@ -21,10 +21,15 @@ __all__ = ["LinearHead", "fit_probe"]
 
 #: Strengths of the pull towards the text embeddings that cross-validation chooses from.
 STRENGTHS = tuple(float(s) for s in 10.0 ** np.arange(-4, 2.5, 0.5))
+#: Shares of the way from the text embeddings to the fit that are chosen from.
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _LARGE = 2_000_000  # numbers from which a product is worth more than one thread
 _TO_COMPARE = 1e-6  # change of the loss, as a share of it, at which a fit that compares pulls ends
 _CURVATURE = 0.1  # of the cross-entropy in a logit, roughly: p (1 - p)
-_RULE = 1.0  # strength where there are too few labels a class to cross-validate
+_FEWEST = 3  # labels of a class from which some are held out
+_ERRORS = 1.5  # standard errors that the next part of the way must be worth
+_MANY = 50  # labels of such classes that are enough where another class has fewer
+_RULE = (1.0, 0.5)  # strength and share where there are too few labels to cross-validate
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class LinearHead:
         Factor on the cosine similarities.
     strength : float, optional
         Pull towards the text embeddings that the fit used; NaN for a zero-shot head.
+    share : float, optional
+        Share of the way from the text embeddings to the fit that the head went.
 
     Examples
     --------
@@ -55,6 +62,12 @@ class LinearHead:
     bias: np.ndarray
     scale: float
     strength: float = float("nan")
+    share: float = 1.0
+
+    @property
+    def pull(self) -> dict[str, float]:
+        """Options of `fit_probe` that fit other rows as this head was fitted."""
+        return {"strength": self.strength, "share": self.share}
 
     @classmethod
     def zero_shot(cls, text_embeddings: np.ndarray, scale: float) -> LinearHead:
@@ -117,6 +130,7 @@ class LinearHead:
             "bias": self.bias,
             "scale": np.array([self.scale]),
             "strength": np.array([self.strength]),
+            "share": np.array([self.share]),
         }
 
     @classmethod
@@ -138,6 +152,7 @@ class LinearHead:
             arrays["bias"],
             float(arrays["scale"][0]),
             float(arrays["strength"][0]),
+            float(arrays["share"][0]) if "share" in arrays else 1.0,
         )
 
 
@@ -148,14 +163,15 @@ def fit_probe(
     *,
     scale: float,
     strength: float | None = None,
+    share: float | None = None,
     weights: np.ndarray | None = None,
     random_state: int = 0,
 ) -> LinearHead:
     """Fit a logistic head that starts at, and is pulled towards, the text embeddings.
 
     Minimises the mean cross-entropy plus ``strength`` times the squared distance to the text
-    embeddings, in units in which the embeddings are scaled by ``scale``. A class without any
-    label keeps its text embedding.
+    embeddings, in units in which the embeddings are scaled by ``scale``, and goes a share of the
+    way there. A class without any label keeps its text embedding.
 
     Parameters
     ----------
@@ -168,9 +184,13 @@ def fit_probe(
     scale : float
         The encoder's logit scale.
     strength : float, optional
-        Strength of the pull. Default is chosen by cross-validation among the labelled images:
-        the largest whose loss is within a standard error of the smallest; 1 where a class has
-        fewer than 3 of them.
+        Strength of the pull. Default is the one with the smallest loss in a cross-validation
+        among the labelled images; 1 where a class has fewer than 3 of them, and the others
+        fewer than 50 together.
+    share : float, optional
+        Share of the way from the text embeddings to the minimum. Default is the smallest of
+        0, 1/4, 1/2, 3/4 and 1 whose cross-validated loss is within one and a half standard
+        errors of the smallest; 1/2 where ``strength`` is 1 for lack of labels; 1 where it is given.
     weights : `~numpy.ndarray`, shape (N,), optional
         Weight of each image, 0 or more.
     random_state : int, optional
@@ -184,8 +204,9 @@ def fit_probe(
     References
     ----------
     Silva-Rodriguez et al. 2024, arXiv:2312.12730 (zero-shot-initialised linear probe);
-    Huang et al. 2024, arXiv:2404.02285 (LP++); Breiman et al. 1984, "Classification and
-    Regression Trees", section 3.4.3 (one standard error).
+    Huang et al. 2024, arXiv:2404.02285 (LP++); Wortsman et al. 2021, arXiv:2109.01903 (part of the
+    way); Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3 (standard
+    errors as a bar).
 
     Examples
     --------
@@ -203,9 +224,11 @@ def fit_probe(
     start = np.asarray(text_embeddings, np.float64)
     with threadpool_limits(1 if rows.features.size < _LARGE else None):
         if strength is None:
-            strength = _choose_strength(rows, start, random_state)
+            strength, usual = _choose_pull(rows, start, random_state)
+            share = usual if share is None else share
+        share = 1.0 if share is None else share
         found, bias = _solve(rows, start, strength)
-    return LinearHead(found, bias, scale, strength)
+    return LinearHead(start + share * (found - start), share * bias, scale, strength, share)
 
 
 @dataclass(frozen=True)
@@ -257,39 +280,54 @@ class _Rows:
         """Features along the principal axes."""
         return self.with_ones @ self.axes
 
-    def losses(self, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
-        """Weighted cross-entropy of each row."""
-        log_p = log_softmax(self.features @ weights.T + bias, axis=1)
-        return -self.weights * (self.shares * log_p).sum(axis=1)
+    def losses(self, logits: np.ndarray) -> np.ndarray:
+        """Weighted cross-entropy of each row, of logits (N, K) or, of many heads, (A, N, K)."""
+        return -self.weights * (self.shares * log_softmax(logits, axis=-1)).sum(axis=-1)
 
 
-def _choose_strength(rows: _Rows, start: np.ndarray, random_state: int) -> float:
-    """Largest strength whose cross-validated loss is within a standard error of the smallest.
+def _choose_pull(rows: _Rows, start: np.ndarray, random_state: int) -> tuple[float, float]:
+    """Strength with the smallest cross-validated loss, and the share of the way that it is worth.
 
-    The error is that of the paired difference. Leaving what the words say takes evidence: with
-    few labels the smallest loss is often the smallest by chance. Weaker and weaker pulls are
-    tried until one is worse than the best by more than that error.
+    Weaker and weaker pulls are tried until one is worse than the best by more than a standard
+    error. Leaving what the words say takes evidence: with few labels the smallest loss is often
+    the smallest by chance. Of a class with fewer than 3 labels none is held out.
     """
     best = rows.shares.argmax(axis=1)
-    present = np.bincount(best, minlength=len(start))
-    fewest = present[present > 0].min()
-    if fewest < 3:
+    counts = np.bincount(best, minlength=len(start))
+    held = np.flatnonzero(counts[best] >= _FEWEST)
+    if len(held) < (_MANY if len(held) < len(best) else 1):
         return _RULE
-    folds = StratifiedKFold(min(5, int(fewest)), shuffle=True, random_state=random_state)
-    parts = [(rows[train], test) for train, test in folds.split(rows.features, best)]
+    folds = StratifiedKFold(
+        min(5, counts[counts >= _FEWEST].min()), shuffle=True, random_state=random_state
+    )
+    tests = [held[test] for _, test in folds.split(held, best[held])]
+    parts = [(rows[np.setdiff1d(np.arange(len(best)), test)], test) for test in tests]
     found: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(parts)
     falling = STRENGTHS[::-1]
-    losses = np.empty((0, len(best)))
+    logits = np.empty((0, *rows.shares.shape))
     for strength in falling:
-        losses = np.vstack([losses, np.zeros(len(best))])
+        logits = np.concatenate([logits, np.zeros((1, *rows.shares.shape))])
         for k, (known, test) in enumerate(parts):  # from where the stronger pull ended
-            found[k] = _solve(known, start, strength, found[k], exact=_TO_COMPARE)
-            losses[-1, test] = rows[test].losses(*found[k])
-        excess = losses - losses[losses.mean(axis=1).argmin()]
-        within = excess.mean(axis=1) <= excess.std(axis=1, ddof=1) / np.sqrt(len(best))
-        if not within[-1]:  # the weakest pulls take the longest to fit
+            found[k] = weights, bias = _solve(known, start, strength, found[k], exact=_TO_COMPARE)
+            logits[-1, test] = rows.features[test] @ weights.T + bias
+        losses = rows[held].losses(logits[:, held])
+        if not _near_the_best(losses, 1.0)[-1]:  # the weakest pulls take the longest to fit
             break
-    return falling[int(within.argmax())]
+    chosen = int(losses.mean(axis=1).argmin())
+    fitted, words = logits[chosen][held], rows.features[held] @ start.T
+    on_the_way = np.stack([words + share * (fitted - words) for share in SHARES])
+    near = _near_the_best(rows[held].losses(on_the_way), _ERRORS)
+    return falling[chosen], SHARES[int(near.argmax())]
+
+
+def _near_the_best(losses: np.ndarray, errors: float) -> np.ndarray:
+    """Which rows of losses (A, N) have a mean within some standard errors of the smallest.
+
+    The error is that of the paired difference.
+    """
+    excess = losses - losses[losses.mean(axis=1).argmin()]
+    error = excess.std(axis=1, ddof=1) / np.sqrt(losses.shape[1])
+    return excess.mean(axis=1) <= errors * error
 
 
 def _solve(

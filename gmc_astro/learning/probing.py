@@ -57,12 +57,12 @@ def fit_head(labelled: Labelled) -> Fitted:
     """
     starts = labelled.starts
     everything = np.arange(len(labelled))
-    head = _fit(labelled, starts, everything, None)
+    head = _fit(labelled, starts, everything, {})
     if labelled.validation is not None:
         return Fitted(head, head.logits(labelled.validation.embeddings), log=_log(head))
 
     def fit(rows: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        part = _fit(labelled, starts, rows, head.strength)
+        part = _fit(labelled, starts, rows, head.pull)
         return lambda others: part.logits(labelled.embeddings[others])
 
     held_out = out_of_fold_logits(fit, labelled.targets, random_state=labelled.random_state)
@@ -70,17 +70,17 @@ def fit_head(labelled: Labelled) -> Fitted:
 
 
 def _log(head: LinearHead) -> dict[str, float]:
-    return {"probe_strength": head.strength}
+    return {f"probe_{name}": value for name, value in head.pull.items()}
 
 
 def _fit(
-    labelled: Labelled, starts: np.ndarray, rows: np.ndarray, strength: float | None
+    labelled: Labelled, starts: np.ndarray, rows: np.ndarray, pull: dict[str, float]
 ) -> LinearHead:
     """Fit on some of the labelled rows, and on unlabelled ones where there are any."""
     options = {"scale": labelled.encoder.logit_scale, "random_state": labelled.random_state}
     embeddings, shares = labelled.embeddings[rows], labelled.shares[rows]
     weights = labelled.weights[rows]
-    head = fit_probe(embeddings, shares, starts, strength=strength, weights=weights, **options)
+    head = fit_probe(embeddings, shares, starts, weights=weights, **pull, **options)
     if labelled.unlabelled is None or not len(labelled.unlabelled):
         return head
     share = 0.5 * weights.sum() / len(labelled.unlabelled)
@@ -92,8 +92,8 @@ def _fit(
             both,
             np.concatenate([shares, guessed]),
             starts,
-            strength=head.strength,
             weights=own,
+            **head.pull,
             **options,
         )
     return head

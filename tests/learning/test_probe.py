@@ -97,4 +97,33 @@ def test_arrays_round_trip():
     again = LinearHead.from_arrays(head.to_arrays())
     vectors, _ = sample(5)
     np.testing.assert_array_equal(again.predict_proba(vectors), head.predict_proba(vectors))
-    assert again.strength == pytest.approx(0.1)
+    assert again.pull == pytest.approx({"strength": 0.1, "share": 1.0})
+
+
+def test_a_share_of_the_way_lies_between_the_words_and_the_fit():
+    vectors, targets = sample(60)
+    words, whole, half = (
+        fit_probe(vectors, targets, CENTRES, scale=10, strength=0.01, share=share).logits(vectors)
+        for share in (0.0, 1.0, 0.5)
+    )
+    np.testing.assert_allclose(words, LinearHead.zero_shot(CENTRES, 10).logits(vectors))
+    np.testing.assert_allclose(half, (words + whole) / 2)
+
+
+def test_more_labels_go_further_from_words_that_are_wrong():
+    wrong = CENTRES + 0.8 * CENTRES[[1, 2, 0]]
+    wrong /= np.linalg.norm(wrong, axis=1, keepdims=True)
+    few, many = (fit_probe(*sample(n, spread=0.6), wrong, scale=10).share for n in (9, 300))
+    assert few < many
+
+
+def test_a_rare_class_does_not_keep_the_others_from_being_learnt():
+    """Where one class has two labels, the pull is still chosen on labels of the others."""
+    vectors, targets = sample(300, spread=0.6)
+    kept = np.concatenate([np.flatnonzero(targets != 2), np.flatnonzero(targets == 2)[:2]])
+    wrong = CENTRES[[1, 0, 2]]
+    head = fit_probe(vectors[kept], targets[kept], wrong, scale=10)
+    others, truth = sample(600, seed=9)
+    found = head.predict_proba(others).argmax(axis=1)
+    assert head.strength < 0.5 < head.share
+    assert (found == truth)[truth != 2].mean() > 0.9
