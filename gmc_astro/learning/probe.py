@@ -28,7 +28,8 @@ _TO_COMPARE = 1e-6  # change of the loss, as a share of it, at which a fit that 
 _CURVATURE = 0.1  # of the cross-entropy in a logit, roughly: p (1 - p)
 _FEWEST = 3  # labels of a class from which some are held out
 _ERRORS = 1.5  # standard errors that the next part of the way must be worth
-_MANY = 50  # labels of such classes that are enough where another class has fewer
+_MANY = 20  # labels of such classes that are enough where another class has fewer
+_LEAST = 1.0  # strength times labels: few labels may not leave the words altogether
 _RULE = (1.0, 0.5)  # strength and share where there are too few labels to cross-validate
 
 
@@ -185,8 +186,8 @@ def fit_probe(
         The encoder's logit scale.
     strength : float, optional
         Strength of the pull. Default is the one with the smallest loss in a cross-validation
-        among the labelled images; 1 where a class has fewer than 3 of them, and the others
-        fewer than 50 together.
+        among the labelled images, of those from 1 / N on; 1 where a class has fewer than 3 of
+        them, and the others fewer than 20 together.
     share : float, optional
         Share of the way from the text embeddings to the minimum. Default is the smallest of
         0, 1/4, 1/2, 3/4 and 1 whose cross-validated loss is within one and a half standard
@@ -303,7 +304,7 @@ def _choose_pull(rows: _Rows, start: np.ndarray, random_state: int) -> tuple[flo
     tests = [held[test] for _, test in folds.split(held, best[held])]
     parts = [(rows[np.setdiff1d(np.arange(len(best)), test)], test) for test in tests]
     found: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(parts)
-    falling = STRENGTHS[::-1]
+    falling = [strength for strength in STRENGTHS[::-1] if strength * len(best) >= _LEAST]
     logits = np.empty((0, *rows.shares.shape))
     for strength in falling:
         logits = np.concatenate([logits, np.zeros((1, *rows.shares.shape))])
