@@ -291,7 +291,8 @@ def _choose_pull(rows: _Rows, start: np.ndarray, random_state: int) -> tuple[flo
 
     Weaker and weaker pulls are tried until one is worse than the best by more than a standard
     error. Leaving what the words say takes evidence: with few labels the smallest loss is often
-    the smallest by chance. Of a class with fewer than 3 labels none is held out.
+    the smallest by chance. Words that say less than the classes' frequencies have no such credit.
+    Of a class with fewer than 3 labels none is held out.
     """
     best = rows.shares.argmax(axis=1)
     counts = np.bincount(best, minlength=len(start))
@@ -314,10 +315,12 @@ def _choose_pull(rows: _Rows, start: np.ndarray, random_state: int) -> tuple[flo
         losses = rows[held].losses(logits[:, held])
         if not _near_the_best(losses, 1.0)[-1]:  # the weakest pulls take the longest to fit
             break
-    chosen = int(losses.mean(axis=1).argmin())
-    fitted, words = logits[chosen][held], rows.features[held] @ start.T
-    on_the_way = np.stack([words + share * (fitted - words) for share in SHARES])
-    near = _near_the_best(rows[held].losses(on_the_way), _ERRORS)
+    chosen, known = int(losses.mean(axis=1).argmin()), rows[held]
+    fitted, words = logits[chosen][held], known.features @ start.T
+    on_the_way = known.losses(np.stack([words + share * (fitted - words) for share in SHARES]))
+    frequencies = np.log(np.maximum(known.weights @ known.shares / len(held), 1e-12))
+    trusted = on_the_way[0].mean() < known.losses(frequencies).mean()
+    near = _near_the_best(on_the_way, _ERRORS if trusted else 0.0)
     return falling[chosen], SHARES[int(near.argmax())]
 
 
