@@ -27,9 +27,10 @@ _LARGE = 2_000_000  # numbers from which a product is worth more than one thread
 _TO_COMPARE = 1e-6  # change of the loss, as a share of it, at which a fit that compares pulls ends
 _CURVATURE = 0.1  # of the cross-entropy in a logit, roughly: p (1 - p)
 _FEWEST = 3  # labels of a class from which some are held out
-_ERRORS = 1.5  # standard errors that the next part of the way must be worth
-_MANY = 20  # labels of such classes that are enough where another class has fewer
-_LEAST = 1.0  # strength times labels: few labels may not leave the words altogether
+_ERRORS = 1.5  # standard errors that the next part of the way must be worth; 1 with many labels
+_ENOUGH = 20  # labels of such classes that suffice where another class has fewer
+_MANY = 500  # labels
+_LEAST = 1.0  # strength times labels, where these are not many: words count for a label at least
 _RULE = (1.0, 0.5)  # strength and share where there are too few labels to cross-validate
 
 
@@ -186,12 +187,14 @@ def fit_probe(
         The encoder's logit scale.
     strength : float, optional
         Strength of the pull. Default is the one with the smallest loss in a cross-validation
-        among the labelled images, of those from 1 / N on; 1 where a class has fewer than 3 of
-        them, and the others fewer than 20 together.
+        among the labelled images, with fewer than 500 of them no less than 1 / N; it is 1 where
+        a class has fewer than 3 labels, and the others fewer than 20 together.
     share : float, optional
         Share of the way from the text embeddings to the minimum. Default is the smallest of
-        0, 1/4, 1/2, 3/4 and 1 whose cross-validated loss is within one and a half standard
-        errors of the smallest; 1/2 where ``strength`` is 1 for lack of labels; 1 where it is given.
+        0, 1/4, 1/2, 3/4 and 1 whose cross-validated loss is within 1.5 standard errors of the
+        smallest, with 500 labels or more within 1; that with the smallest loss where the text
+        embeddings say less than the classes' frequencies; 1/2 for lack of labels; 1 where
+        ``strength`` is given.
     weights : `~numpy.ndarray`, shape (N,), optional
         Weight of each image, 0 or more.
     random_state : int, optional
@@ -297,7 +300,7 @@ def _choose_pull(rows: _Rows, start: np.ndarray, random_state: int) -> tuple[flo
     best = rows.shares.argmax(axis=1)
     counts = np.bincount(best, minlength=len(start))
     held = np.flatnonzero(counts[best] >= _FEWEST)
-    if len(held) < (_MANY if len(held) < len(best) else 1):
+    if len(held) < (_ENOUGH if len(held) < len(best) else 1):
         return _RULE
     folds = StratifiedKFold(
         min(5, counts[counts >= _FEWEST].min()), shuffle=True, random_state=random_state
@@ -305,7 +308,8 @@ def _choose_pull(rows: _Rows, start: np.ndarray, random_state: int) -> tuple[flo
     tests = [held[test] for _, test in folds.split(held, best[held])]
     parts = [(rows[np.setdiff1d(np.arange(len(best)), test)], test) for test in tests]
     found: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(parts)
-    falling = [strength for strength in STRENGTHS[::-1] if strength * len(best) >= _LEAST]
+    least, errors = (0.0, 1.0) if len(held) >= _MANY else (_LEAST / len(best), _ERRORS)
+    falling = [strength for strength in STRENGTHS[::-1] if strength >= least]
     logits = np.empty((0, *rows.shares.shape))
     for strength in falling:
         logits = np.concatenate([logits, np.zeros((1, *rows.shares.shape))])
@@ -320,7 +324,7 @@ def _choose_pull(rows: _Rows, start: np.ndarray, random_state: int) -> tuple[flo
     on_the_way = known.losses(np.stack([words + share * (fitted - words) for share in SHARES]))
     frequencies = np.log(np.maximum(known.weights @ known.shares / len(held), 1e-12))
     trusted = on_the_way[0].mean() < known.losses(frequencies).mean()
-    near = _near_the_best(on_the_way, _ERRORS if trusted else 0.0)
+    near = _near_the_best(on_the_way, errors if trusted else 0.0)
     return falling[chosen], SHARES[int(near.argmax())]
 
 
