@@ -25,12 +25,11 @@ from gmc_astro.learning.label_training import (
     normalises_batches,
     train_on_labels,
 )
-from gmc_astro.learning.probe import LinearHead, fit_probe
+from gmc_astro.learning.probe import SHARES, LinearHead, fit_probe
 from gmc_astro.models import Encoder, layer_groups
 
 __all__ = ["FineTuning", "fit_finetune"]
 
-SHARES_OF_THE_WAY = (0.0, 0.25, 0.5, 0.75, 1.0)
 _MANY = 500  # labels from which one part held out is enough
 _HELD_OUT = 0.2
 _FOLDS = 3
@@ -148,8 +147,8 @@ def fit_finetune(labelled: Labelled, settings: FineTuning | None = None) -> Fitt
     logits, shares = _held_out(labelled, images, pull, settings)
     step = _best_step(logits, shares)
     everything = np.arange(len(labelled))
-    encoder, head = _Way(labelled, images, everything, pull, settings).at(SHARES_OF_THE_WAY[step])
-    log = {"share_of_the_way": SHARES_OF_THE_WAY[step]}
+    encoder, head = _Way(labelled, images, everything, pull, settings).at(SHARES[step])
+    log = {"share_of_the_way": SHARES[step]}
     log |= {f"probe_{name}": value for name, value in pull.items()}
     return Fitted(head, logits[step], encoder, log)
 
@@ -292,7 +291,7 @@ def _held_out(
             validation.pixels.source, validation.pixels.rows, labelled.encoder.contract.size
         )
         return _along(way, other, labelled.views), validation.shares
-    logits = np.full((len(SHARES_OF_THE_WAY), *labelled.shares.shape), np.nan)
+    logits = np.full((len(SHARES), *labelled.shares.shape), np.nan)
     for train, test in _splits(labelled):
         way = _Way(labelled, images, train, pull, settings)
         logits[:, test] = _along(way, images[test], labelled.views)
@@ -302,7 +301,7 @@ def _held_out(
 def _along(way: _Way, images: np.ndarray, views: int) -> np.ndarray:
     """Logits (A, n, K) of images after each share of the way."""
     found = []
-    for share in SHARES_OF_THE_WAY:
+    for share in SHARES:
         encoder, head = way.at(share)
         found.append(head.logits(encoder.encode_images(images, views=views)))
     return np.stack(found)
@@ -327,7 +326,7 @@ def _best_step(logits: np.ndarray, shares: np.ndarray) -> int:
     """Number of the share of the way with the smallest log loss on rows held out."""
     known = np.isfinite(logits).all(axis=(0, 2))
     if not known.any():
-        return SHARES_OF_THE_WAY.index(0.5)
+        return SHARES.index(0.5)
     losses = [
         F.cross_entropy(torch.tensor(part[known]), torch.tensor(shares[known])).item()
         for part in logits

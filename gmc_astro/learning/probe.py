@@ -21,7 +21,7 @@ __all__ = ["LinearHead", "fit_probe"]
 
 #: Strengths of the pull towards the text embeddings that cross-validation chooses from.
 STRENGTHS = tuple(float(s) for s in 10.0 ** np.arange(-4, 2.5, 0.5))
-#: Shares of the way from the text embeddings to the fit that are chosen from.
+#: Shares of the way from the start to the end of a fit that are chosen from.
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _LARGE = 2_000_000  # numbers from which a product is worth more than one thread
 _TO_COMPARE = 1e-6  # change of the loss, as a share of it, at which a fit that compares pulls ends
@@ -29,7 +29,7 @@ _CURVATURE = 0.1  # of the cross-entropy in a logit, roughly: p (1 - p)
 _FEWEST = 3  # labels of a class from which some are held out
 _ERRORS = 1.5  # standard errors that the next part of the way must be worth; 1 with many labels
 _ENOUGH = 20  # labels of such classes that suffice where another class has fewer
-_MANY = 500  # labels
+_MANY = 500  # labels from which chance weighs less
 _LEAST = 1.0  # strength times labels, where these are not many: words count for a label at least
 _RULE = (1.0, 0.5)  # strength and share where there are too few labels to cross-validate
 
@@ -227,10 +227,10 @@ def fit_probe(
     rows = _Rows.of(scale * np.asarray(embeddings, np.float64), targets, weights, text_embeddings)
     start = np.asarray(text_embeddings, np.float64)
     with threadpool_limits(1 if rows.features.size < _LARGE else None):
+        usual = 1.0
         if strength is None:
             strength, usual = _choose_pull(rows, start, random_state)
-            share = usual if share is None else share
-        share = 1.0 if share is None else share
+        share = usual if share is None else share
         found, bias = _solve(rows, start, strength)
     return LinearHead(start + share * (found - start), share * bias, scale, strength, share)
 
@@ -307,6 +307,7 @@ def _choose_pull(rows: _Rows, start: np.ndarray, random_state: int) -> tuple[flo
     )
     tests = [held[test] for _, test in folds.split(held, best[held])]
     parts = [(rows[np.setdiff1d(np.arange(len(best)), test)], test) for test in tests]
+    judged = rows[held]
     found: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(parts)
     least, errors = (0.0, 1.0) if len(held) >= _MANY else (_LEAST / len(best), _ERRORS)
     falling = [strength for strength in STRENGTHS[::-1] if strength >= least]
@@ -316,14 +317,14 @@ def _choose_pull(rows: _Rows, start: np.ndarray, random_state: int) -> tuple[flo
         for k, (known, test) in enumerate(parts):  # from where the stronger pull ended
             found[k] = weights, bias = _solve(known, start, strength, found[k], exact=_TO_COMPARE)
             logits[-1, test] = rows.features[test] @ weights.T + bias
-        losses = rows[held].losses(logits[:, held])
+        losses = judged.losses(logits[:, held])
         if not _near_the_best(losses, 1.0)[-1]:  # the weakest pulls take the longest to fit
             break
-    chosen, known = int(losses.mean(axis=1).argmin()), rows[held]
-    fitted, words = logits[chosen][held], known.features @ start.T
-    on_the_way = known.losses(np.stack([words + share * (fitted - words) for share in SHARES]))
-    frequencies = np.log(np.maximum(known.weights @ known.shares / len(held), 1e-12))
-    trusted = on_the_way[0].mean() < known.losses(frequencies).mean()
+    chosen = int(losses.mean(axis=1).argmin())
+    fitted, words = logits[chosen][held], judged.features @ start.T
+    on_the_way = judged.losses(np.stack([words + share * (fitted - words) for share in SHARES]))
+    frequencies = np.log(np.maximum(judged.weights @ judged.shares / len(held), 1e-12))
+    trusted = on_the_way[0].mean() < judged.losses(frequencies).mean()
     near = _near_the_best(on_the_way, errors if trusted else 0.0)
     return falling[chosen], SHARES[int(near.argmax())]
 
