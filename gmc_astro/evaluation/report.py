@@ -22,7 +22,7 @@ from gmc_astro.evaluation.metrics import (
 )
 from gmc_astro.evaluation.protocol import TEST_SHARE, Benchmark
 from gmc_astro.evaluation.tables import render_report
-from gmc_astro.learning import package_versions
+from gmc_astro.learning import chance_calibration_error, package_versions
 
 __all__ = ["summarise", "write_report"]
 
@@ -166,6 +166,8 @@ def _summary(benchmark: Benchmark, row: str, fraction: float) -> dict[str, Any]:
     intervals = _intervals(benchmark, cells)
     for name, interval in intervals.items():
         scores[name]["interval_95"] = interval
+    by_chance = [chance_calibration_error(cell.probabilities) for cell in cells]
+    scores["ece"]["by_chance"] = float(np.mean(by_chance))
     return {
         "method": row,
         "fraction": fraction,

@@ -50,7 +50,8 @@ def render_report(report: Mapping[str, Any], prefix: str = "", *, figures: bool 
     parts.append(
         _scores(report, "balanced_accuracy", "Balanced accuracy, as the reference code evaluates")
     )
-    parts.append(_scores(report, "ece", "Expected calibration error"))
+    ece = "Expected calibration error (in parentheses what exactly true probabilities would show)"
+    parts.append(_scores(report, "ece", ece))
     parts.append(_class_f1(report))
     if report["paired"]:
         parts += [_paired_t(report), _mcnemar(report)]
@@ -113,6 +114,8 @@ def _scores(report: Mapping[str, Any], name: str, title: str) -> str:
         text = _mean_and_spread(score)
         if "interval_95" in score:
             text += " [{:.3f}, {:.3f}]".format(*score["interval_95"])
+        if "by_chance" in score:
+            text += f" ({score['by_chance']:.3f})"
         return text
 
     return _by_fraction(report, title, cell)

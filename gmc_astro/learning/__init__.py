@@ -44,6 +44,7 @@ from gmc_astro.learning.losses import (
 )
 from gmc_astro.learning.metrics import (
     brier_score,
+    chance_calibration_error,
     expected_calibration_error,
     negative_log_likelihood,
 )
@@ -98,6 +99,7 @@ __all__ = [
     "as_captions",
     "brier_score",
     "calibration_report",
+    "chance_calibration_error",
     "change_priors",
     "check_output",
     "class_shares",

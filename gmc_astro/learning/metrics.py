@@ -7,7 +7,12 @@ from numpy.typing import ArrayLike
 
 from gmc_astro.exceptions import InputError
 
-__all__ = ["brier_score", "expected_calibration_error", "negative_log_likelihood"]
+__all__ = [
+    "brier_score",
+    "chance_calibration_error",
+    "expected_calibration_error",
+    "negative_log_likelihood",
+]
 
 _SMALLEST = np.finfo(float).tiny
 
@@ -47,12 +52,65 @@ def expected_calibration_error(
     0.0
     """
     probabilities, targets = _checked(probabilities, targets)
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == targets
+    return _mean_gap(probabilities.max(axis=1), probabilities.argmax(axis=1) == targets, bins=bins)
+
+
+def chance_calibration_error(
+    probabilities: ArrayLike, *, bins: int = 15, draws: int = 500, random_state: int = 0
+) -> float:
+    """Calibration error that these probabilities would show if they were exactly true.
+
+    Few rows in a bin are right more or less often than they should be by chance alone, so that
+    `expected_calibration_error` of perfect probabilities is not 0. What is measured on as many
+    rows means something only above this.
+
+    Parameters
+    ----------
+    probabilities : array_like, shape (N, K)
+        Class probabilities; rows sum to 1.
+    bins : int, optional
+        As for `expected_calibration_error`.
+    draws : int, optional
+        How often to draw which rows are right.
+    random_state : int, optional
+        Seed of the draws.
+
+    Returns
+    -------
+    error : float
+        Mean over the draws.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If there are no rows.
+
+    References
+    ----------
+    Roelofs et al. 2022, arXiv:2012.08668 (the estimator's bias)
+
+    Examples
+    --------
+    >>> from gmc_astro.learning import chance_calibration_error
+    >>> few, many = ([[0.75, 0.25]] * n for n in (20, 2000))
+    >>> round(chance_calibration_error(few), 2), round(chance_calibration_error(many), 2)
+    (0.08, 0.01)
+    """
+    rows = np.zeros(np.shape(probabilities)[:1], int)  # any class: only the largest matters
+    confidence = _checked(probabilities, rows)[0].max(axis=1)
+    rng = np.random.default_rng(random_state)
+    gaps = [
+        _mean_gap(confidence, rng.random(len(confidence)) < confidence, bins=bins)
+        for _ in range(draws)
+    ]
+    return float(np.mean(gaps))
+
+
+def _mean_gap(confidence: np.ndarray, right: np.ndarray, *, bins: int) -> float:
     # a confidence on an edge belongs to the bin below it, as in (0, 1/15]
     number = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     gaps = np.bincount(number, right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(targets))
+    return float(np.abs(gaps).sum() / len(confidence))
 
 
 def brier_score(probabilities: ArrayLike, targets: ArrayLike) -> float:

@@ -81,6 +81,8 @@ def test_the_report_says_everything(dataset, options, tmp_path):
     assert probe["scores"]["macro_f1"]["std"] == pytest.approx(np.std(cells, ddof=1))
     low, high = probe["scores"]["accuracy"]["interval_95"]
     assert low <= probe["scores"]["accuracy"]["mean"] <= high
+    ece = probe["scores"]["ece"]
+    assert f"{ece['mean']:.3f} ± {ece['std']:.3f} ({ece['by_chance']:.3f})" in path.read_text()
     assert len(report["leakage"]["alike"]) >= 2
     assert report["software"]["torch"]
 

@@ -5,7 +5,12 @@ import pytest
 from sklearn.metrics import log_loss
 
 from gmc_astro.exceptions import InputError
-from gmc_astro.learning import brier_score, expected_calibration_error, negative_log_likelihood
+from gmc_astro.learning import (
+    brier_score,
+    chance_calibration_error,
+    expected_calibration_error,
+    negative_log_likelihood,
+)
 
 
 @pytest.fixture
@@ -41,6 +46,21 @@ def test_calibration_error_weights_bins_by_rows():
     probabilities = [[0.9, 0.1]] * 3 + [[0.6, 0.4]]
     expected = 0.75 * abs(2 / 3 - 0.9) + 0.25 * 0.6
     assert expected_calibration_error(probabilities, [0, 0, 1, 1]) == pytest.approx(expected)
+
+
+def test_chance_is_what_true_probabilities_show_on_as_many_rows(predictions):
+    """Over many sets of targets drawn from the probabilities, the mean error is that of chance."""
+    probabilities, rng = predictions[0], np.random.default_rng(0)
+    cumulated = probabilities.cumsum(axis=1)
+    found = []
+    for _ in range(500):
+        drawn = (rng.random((len(probabilities), 1)) > cumulated[:, :-1]).sum(axis=1)
+        found.append(expected_calibration_error(probabilities, drawn))
+    chance = chance_calibration_error(probabilities)
+    assert chance == pytest.approx(np.mean(found), rel=0.05)
+    assert chance == chance_calibration_error(probabilities) > 0.02
+    with pytest.raises(InputError, match="shape"):
+        chance_calibration_error([])
 
 
 def test_certain_and_wrong_is_finite():
