@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,7 +87,10 @@ Examples:
   gmc-astro benchmark galaxy10-decals Galaxy10_DECals.h5 -o galaxy10
   gmc-astro benchmark galaxy10-sdss --download --seeds 3 -o sdss
   gmc-astro benchmark galaxy-mnist mnist/ --fractions 0.01 0.1 1.0 --methods probe scratch -o out
-  gmc-astro benchmark folder my_galaxies/ --methods timm:resnet18@random convnext -o results
+  gmc-astro benchmark folder my_galaxies/ --methods timm:resnet18@random+64px convnext -o results
+
+Methods that train a network on labels alone may be given a size of their own, scratch+96px: they
+then see images of 96 pixels, where the default is the model's size.
 
 Write DATASET and PATH before --fractions and --methods, which take all that follows up to the
 next option. Exit code 130 says that it was stopped, 2 that an input cannot be used.
@@ -219,14 +223,16 @@ def _report(benchmark: Any, output: str, prefix: str, title: str) -> None:
 
 def _with_convnext(methods: Sequence[str], convnext: str) -> list[str]:
     """``convnext`` alone stands for the network that ``--convnext`` names."""
-    return [f"convnext:{convnext}" if method == "convnext" else method for method in methods]
+    pattern = re.compile(r"^convnext(?=\+|$)")
+    return [pattern.sub(lambda _: f"convnext:{convnext}", method) for method in methods]
 
 
 def _default_size(model: Any) -> int:
     """Room for the turns and zooms of training around the model's own size."""
+    from gmc_astro.learning import held_size
     from gmc_astro.morphology import GZ2_FIVE_CLASS
 
-    return round(model.classifier(GZ2_FIVE_CLASS, 0).encoder.contract.size * 4 / 3)
+    return held_size(model.classifier(GZ2_FIVE_CLASS, 0).encoder.contract.size)
 
 
 def _supervised(epochs: int | None, steps: int | None) -> Any:

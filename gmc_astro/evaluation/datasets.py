@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from gmc_astro.evaluation.download import DataFile, find_file
 from gmc_astro.evaluation.splits import catalogue_hash
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import ColourRecipe, ImageSource
 from gmc_astro.learning import encode_labels
-from gmc_astro.models.preprocess import resize, to_channels_first
+from gmc_astro.models.preprocess import shrink
 from gmc_astro.morphology import GALAXY10_DECALS, GALAXY10_SDSS, GALAXY_MNIST, ClassScheme
 from gmc_astro.sources import ArraySource, FileSource, HDF5Source, read_catalog
 from gmc_astro.sources.files import find_files
@@ -123,6 +123,8 @@ class Dataset:
         Colours of the images, where they are known.
     about : mapping, optional
         Where they are from, and what was left out.
+    reader : callable, optional
+        ``reader(size=...)`` reads the same data set at another size.
 
     Examples
     --------
@@ -145,6 +147,7 @@ class Dataset:
     test_ids: tuple[str, ...] | None = None
     recipe: ColourRecipe | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
+    reader: Callable[..., Dataset] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -182,6 +185,23 @@ class Dataset:
         """
         source = ArraySource(self.images[rows], ids=self.ids[rows], recipe=self.recipe)
         return source, np.asarray(self.scheme.names)[self.targets[rows]]
+
+    def held_at(self, size: int) -> Dataset:
+        """Give the same galaxies at another size: read again where that is known, else shrunk.
+
+        Parameters
+        ----------
+        size : int
+            Largest side in pixels.
+
+        Returns
+        -------
+        dataset : `Dataset`
+            The same rows.
+        """
+        if self.reader is not None:
+            return self.reader(size=size)
+        return replace(self, images=shrink(self.images, size))
 
     def fingerprint(self) -> dict[str, str]:
         """Hashes of the labels and of the pixels, as keys of what was computed from them.
@@ -254,8 +274,9 @@ def load_dataset(
     >>> len(dataset), dataset.scheme.names
     (2, ('smooth', 'spiral'))
     """
+    reader = partial(load_dataset, name, path, classes=classes)
     if name == "folder":
-        return _load_folder(path, size, classes)
+        return replace(_load_folder(path, size, classes), reader=reader)
     if name not in DATASETS:
         raise InputError(f"data set {name!r} is not one of {', '.join([*DATASETS, 'folder'])}")
     record = DATASETS[name]
@@ -287,6 +308,7 @@ def load_dataset(
         test_ids=test_ids,
         recipe=HDF5Source(files[0]["path"]).recipe,
         about=about,
+        reader=reader,
     )
 
 
@@ -371,18 +393,9 @@ def _read_images(
         left_out["no label"] += int((targets[rows] < 0).sum())
         left_out["no image"] += int((~batch.ok & (targets[rows] >= 0)).sum())
         if usable.any():
-            images.append(_shrink(batch.images[usable], size))
+            images.append(shrink(batch.images[usable], size))
             kept.append(rows[usable])
     if not kept:
         raise InputError(f"no image can be read and has a label, of {len(source)} rows")
     rows = np.concatenate(kept)
     return np.concatenate(images), targets[rows], source.ids[rows], +left_out
-
-
-def _shrink(images: np.ndarray, size: int) -> np.ndarray:
-    """Resize to a square of at most ``size`` pixels."""
-    side = min(size, *images.shape[1:3])
-    if images.shape[1:3] == (side, side):
-        return images
-    small = resize(to_channels_first(torch.from_numpy(np.ascontiguousarray(images))), side)
-    return (255 * small).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from gmc_astro.classifier import GalaxyMorphologyClassifier
 from gmc_astro.evaluation.supervised import predict_tower, train_tower
 from gmc_astro.exceptions import InputError
 from gmc_astro.learning import FIT_METHODS, LabelTraining
-from gmc_astro.models import random_tower, timm_tower, tower_contract
+from gmc_astro.models import Encoder, random_tower, timm_tower, tower_contract
 from gmc_astro.morphology import ClassScheme
 from gmc_astro.sources import ArraySource
 
@@ -24,6 +25,7 @@ __all__ = ["METHODS", "Method", "ModelOptions", "Row", "Task", "find_row"]
 
 HUB = "hub"
 ZOOBOT = "hf-hub:mwalmsley/zoobot-encoder-{}"
+_SIZE = re.compile(r"(.*?)(?:\+([1-9]\d*)px)?")
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ class Task:
         How supervised methods train.
     progress : bool, optional
         Show progress bars of long trainings.
+    size : int or None, optional
+        Side in pixels that a method sees which trains a tower. Default is the model's.
 
     Examples
     --------
@@ -128,6 +132,20 @@ class Task:
     model: ModelOptions
     supervised: LabelTraining
     progress: bool = False
+    size: int | None = None
+
+    def encoder(self) -> Encoder:
+        """Load the model's encoder, at the size that is asked for.
+
+        Returns
+        -------
+        encoder : `~gmc_astro.models.Encoder`
+            Its own copy.
+        """
+        encoder = self.model.classifier(self.scheme, self.seed).encoder
+        if self.size is not None:
+            encoder.set_image_size(self.size)
+        return encoder
 
 
 @dataclass(frozen=True)
@@ -175,11 +193,13 @@ class Row:
     Parameters
     ----------
     text : str
-        As it was written: ``"probe"``, ``"timm:resnet18@random"``.
+        As it was written: ``"probe"``, ``"timm:resnet18@random"``, ``"scratch+96px"``.
     method : `Method`
         The method.
     name, weights : str
         Network and weights, where the method takes them.
+    size : int or None, optional
+        Side in pixels that the network sees, where it is not the model's.
 
     Examples
     --------
@@ -193,6 +213,7 @@ class Row:
     method: Method = field(compare=False)
     name: str
     weights: str
+    size: int | None = None
 
     def run(self, task: Task) -> np.ndarray:
         """Class probabilities of the test images, shape (n, K).
@@ -220,11 +241,14 @@ class Row:
         path = Path(self.weights)
         digest = sha256_of(path) if self.weights and path.is_file() else ""
         weights = path.name if digest else self.weights
-        return {"row": self.text.split("@")[0], "name": self.name, "weights": weights + digest}
+        row = _SIZE.fullmatch(self.text)[1].split("@")[0]  # the size is with the images
+        return {"row": row, "name": self.name, "weights": weights + digest}
 
 
 def find_row(text: str) -> Row:
     """Read a row as it is written: ``method``, ``method:name`` or ``method:name@weights``.
+
+    Methods that train a network may end in ``+96px``, the side of the images that it sees.
 
     Parameters
     ----------
@@ -239,8 +263,8 @@ def find_row(text: str) -> Row:
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If there is no such method, it needs a name or takes none, or this version's
-        classifier has no such fit.
+        If there is no such method, it needs a name or takes none, or no size, or this
+        version's classifier has no such fit.
 
     Examples
     --------
@@ -249,7 +273,8 @@ def find_row(text: str) -> Row:
     >>> row.name, row.weights
     ('resnet18', 'random')
     """
-    head, _, weights = text.partition("@")
+    written, size = _SIZE.fullmatch(text).groups()
+    head, _, weights = written.partition("@")
     key, _, name = head.partition(":")
     if key not in METHODS:
         raise InputError(f"method {text!r} is not one of {', '.join(METHODS)}")
@@ -258,12 +283,15 @@ def find_row(text: str) -> Row:
         raise InputError(f"method {text!r}: {key} takes no name of a network; write {key!r}")
     if method.needs_name and not name:
         raise InputError(f"method {text!r} needs the name of a network: {key}:NAME")
+    if size and not method.trains:
+        raise InputError(f"method {text!r}: {key} takes the model's size; leave out +{size}px")
     if method.fit is not None and method.fit not in FIT_METHODS:
         raise InputError(
             f"method {text!r}: this version's fit has no method {method.fit!r}, only "
             f"{', '.join(FIT_METHODS)}"
         )
-    return Row(text, method, name or method.name, weights or method.weights)
+    size = int(size) if size else None
+    return Row(text, method, name or method.name, weights or method.weights, size)
 
 
 def _zero_shot(task: Task, name: str, weights: str) -> np.ndarray:
@@ -292,15 +320,15 @@ def _clip(task: Task, name: str, weights: str) -> np.ndarray:
 
 def _scratch(task: Task, name: str, weights: str) -> np.ndarray:
     """The model's own image tower from random weights."""
-    encoder = task.model.classifier(task.scheme, task.seed).encoder
+    encoder = task.encoder()
     with _seeded(task.seed):
         network = random_tower(encoder, classes=len(task.scheme.names))
     return _train_and_predict(task, network, encoder.contract, pretrained=False)
 
 
 def _timm(task: Task, name: str, weights: str) -> np.ndarray:
-    """Any network of timm, at the size of the model's images."""
-    size = task.model.classifier(task.scheme, task.seed).encoder.contract.size
+    """Any network of timm."""
+    size = task.size or task.encoder().contract.size
     with _seeded(task.seed):
         network = timm_tower(name, classes=len(task.scheme.names), weights=weights, size=size)
     contract = tower_contract(network, size)

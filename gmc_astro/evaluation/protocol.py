@@ -24,6 +24,7 @@ from gmc_astro.learning import (
     LabelTraining,
     hash_images,
     hash_source,
+    held_size,
     nearest_bits,
     package_versions,
 )
@@ -213,12 +214,15 @@ def run_benchmark(
         splits[0].labelled(fraction)  # refuses a wrong one before any work is done
     encoder = model.classifier(dataset.scheme, 0).encoder
     about = {"name": encoder.name, "weights_sha256": encoder.weights_sha256}
-    common = {"data": dataset.fingerprint(), "classes": dataset.scheme.to_dict()}
-    common |= {"views": model.views}
+    common = {"classes": dataset.scheme.to_dict(), "views": model.views}
     tower = {key: encoder.model_cfg[key] for key in ("embed_dim", "vision_cfg")}
     tower |= {key: getattr(encoder.contract, key) for key in ("size", "mean", "std")}
+    held = {None: dataset} | {
+        size: _same_rows(dataset, size) for size in dict.fromkeys(row.size for row in rows) if size
+    }
+    prints = {size: part.fingerprint() for size, part in held.items()}
     runner = _Runner(
-        dataset, Path(output) / "cells", model, supervised, common, about, tower, progress
+        held, prints, Path(output) / "cells", model, supervised, common, about, tower, progress
     )
     cells = runner.run(rows, fractions, splits, restart=restart)
     leakage = None if training_images is None else check_leakage(dataset, training_images)
@@ -233,11 +237,20 @@ def run_benchmark(
     )
 
 
+def _same_rows(dataset: Dataset, size: int) -> Dataset:
+    """The data set as a network of another size holds it."""
+    held = dataset.held_at(held_size(size))
+    if not np.array_equal(held.ids, dataset.ids):
+        raise InputError(f"{dataset.name} was changed while it was read: its rows are others")
+    return held
+
+
 @dataclass(frozen=True)
 class _Runner:
-    """What all cells of a run share."""
+    """What all cells of a run share; data sets by the size of a row's images."""
 
-    dataset: Dataset
+    held: dict[int | None, Dataset]
+    prints: dict[int | None, dict[str, str]]
     folder: Path
     model: ModelOptions
     supervised: LabelTraining
@@ -280,7 +293,11 @@ class _Runner:
         weights: its cells stay good when the model is trained anew.
         """
         model = self.tower if row.method.trains else self.weights
-        settings = self.common | {"method": row.to_dict(), "seed": split.seed, "model": model}
+        if row.size:
+            vision = model["vision_cfg"] | {"image_size": row.size}
+            model = model | {"vision_cfg": vision, "size": row.size}
+        settings = self.common | {"data": self.prints[row.size], "method": row.to_dict()}
+        settings |= {"seed": split.seed, "model": model}
         settings["train_ids"] = _ids_hash(split.labelled(fraction)) if fraction else None
         settings["test_ids"] = _ids_hash(split.test)
         if row.method.trains:
@@ -288,7 +305,7 @@ class _Runner:
         return settings
 
     def _compute(self, cell: Cell, row: Row, split: Split, settings: dict[str, Any]) -> None:
-        dataset, start = self.dataset, time.perf_counter()
+        dataset, start = self.held[row.size], time.perf_counter()
         chosen = split.labelled(cell.fraction) if cell.fraction else ()
         train, labels = dataset.part(dataset.rows(chosen))
         rows = dataset.rows(split.test)
@@ -303,6 +320,7 @@ class _Runner:
                 self.model,
                 self.supervised,
                 self.progress,
+                row.size,
             )
         ).astype(np.float32)
         names = dataset.scheme.names

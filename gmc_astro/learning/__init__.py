@@ -27,7 +27,12 @@ from gmc_astro.learning.fitting import (
     register_fit_method,
 )
 from gmc_astro.learning.folds import out_of_fold_logits
-from gmc_astro.learning.label_training import LabelTraining, labelled_images, train_on_labels
+from gmc_astro.learning.label_training import (
+    LabelTraining,
+    held_size,
+    labelled_images,
+    train_on_labels,
+)
 from gmc_astro.learning.labels import class_shares, encode_labels
 from gmc_astro.learning.leakage import (
     SAME_GALAXY,
@@ -123,6 +128,7 @@ __all__ = [
     "fit_reference",
     "hash_images",
     "hash_source",
+    "held_size",
     "infonce_loss",
     "joined_processes",
     "labelled_images",

@@ -24,12 +24,11 @@ from gmc_astro.learning.augment import Augmentation, draw, training_pixels
 from gmc_astro.learning.averaging import growing_average
 from gmc_astro.models import ImageContract
 from gmc_astro.models.device import autocast, pick_device, pick_precision
-from gmc_astro.models.preprocess import resize, to_channels_first
+from gmc_astro.models.preprocess import shrink
 
-__all__ = ["LabelTraining", "labelled_images", "train_on_labels"]
+__all__ = ["LabelTraining", "held_size", "labelled_images", "train_on_labels"]
 
 _FEWEST = 16  # images a batch: batch normalisation needs some
-_HELD = 4 / 3  # side of the images held, as a multiple of the side that the network sees
 
 
 def _galaxies() -> Augmentation:
@@ -189,8 +188,7 @@ def labelled_images(source: ImageSource, rows: np.ndarray, size: int) -> np.ndar
     rows : `~numpy.ndarray` of int, shape (n,)
         Rows that have an image, in rising order.
     size : int
-        Side in pixels of what the network sees. Larger images are reduced to 4/3 of it, so that
-        turns and shifts have something to show beyond the edge.
+        Side in pixels of what the network sees. Larger images are reduced to `held_size`.
 
     Returns
     -------
@@ -212,15 +210,30 @@ def labelled_images(source: ImageSource, rows: np.ndarray, size: int) -> np.ndar
     for batch in source.iter_batches(64):
         images = batch.images[wanted[batch.start : batch.start + len(batch)]]
         if len(images):
-            parts.append(_reduced(images, round(size * _HELD)))
+            parts.append(shrink(images, held_size(size)))
     return np.concatenate(parts)
 
 
-def _reduced(images: np.ndarray, side: int) -> np.ndarray:
-    if images.shape[1] <= side and images.shape[1] == images.shape[2]:
-        return images
-    pixels = resize(to_channels_first(torch.from_numpy(np.ascontiguousarray(images))), side)
-    return (pixels.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).numpy()
+def held_size(size: int) -> int:
+    """Side of the images to hold for a network: turns and shifts show what lies beyond its edge.
+
+    Parameters
+    ----------
+    size : int
+        Side in pixels of what the network sees.
+
+    Returns
+    -------
+    size : int
+        A third more.
+
+    Examples
+    --------
+    >>> from gmc_astro.learning import held_size
+    >>> held_size(96)
+    128
+    """
+    return round(size * 4 / 3)
 
 
 def train_on_labels(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from gmc_astro.exceptions import InputError
 
-__all__ = ["DIHEDRAL_VIEWS", "dihedral_views", "normalise", "resize", "to_channels_first"]
+__all__ = ["DIHEDRAL_VIEWS", "dihedral_views", "normalise", "resize", "shrink", "to_channels_first"]
 
 DIHEDRAL_VIEWS = (1, 2, 4, 8)
 
@@ -25,6 +26,15 @@ def resize(images: Tensor, size: int) -> Tensor:
     if images.shape[-2:] == (size, size):
         return images
     return F.interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)
+
+
+def shrink(images: np.ndarray, size: int) -> np.ndarray:
+    """Resize uint8 (N, H, W, 3) to squares of at most ``size`` pixels, in memory."""
+    side = min(size, *images.shape[1:3])
+    if images.shape[1:3] == (side, side):
+        return images
+    small = resize(to_channels_first(torch.from_numpy(np.ascontiguousarray(images))), side)
+    return (255 * small).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:

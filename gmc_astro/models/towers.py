@@ -87,9 +87,10 @@ def timm_tower(
             f"weights={weights!r} need the name of an architecture such as 'convnext_nano', "
             f"not {name!r}, which stands for weights too"
         )
+    if weights == RANDOM:
+        return _create(name, classes, size, pretrained=False, **_options_of_random(name))
     network = _create(name, classes, size, pretrained=False)
-    if weights != RANDOM:
-        _fill(network, Path(weights))
+    _fill(network, Path(weights))
     return network
 
 
@@ -149,9 +150,14 @@ def tower_contract(network: nn.Module, size: int) -> ImageContract:
     return replace(ImageContract(size=size), **known)
 
 
-def _create(name: str, classes: int, size: int | None, *, pretrained: bool) -> nn.Module:
+def _options_of_random(name: str) -> dict[str, Any]:
+    """A ConvNeXt's layer scales start at 1e-6 for very long trainings; for short ones at 1."""
+    return {"ls_init_value": 1.0} if name.startswith("convnext") else {}
+
+
+def _create(name: str, classes: int, size: int | None, **options: Any) -> nn.Module:
     """Call timm; architectures that need the size of the images are told."""
-    options: dict[str, Any] = {"pretrained": pretrained, "num_classes": classes}
+    options["num_classes"] = classes
     if size is None:
         return timm.create_model(name, **options)
     try:

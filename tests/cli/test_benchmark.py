@@ -33,12 +33,12 @@ def galaxies(pictures, labels, tmp_path):
 def test_a_folder_from_end_to_end(galaxies, tiny_folder, tmp_path):
     out = tmp_path / "out"
     command = ["folder", galaxies, "--fractions", 0.1, 1.0, "--methods", "zero-shot", "probe"]
-    command += ["convnext", "--convnext", "test_convnext@random", "--model", tiny_folder]
+    command += ["convnext+40px", "--convnext", "test_convnext@random", "--model", tiny_folder]
     command += ["--training-images", galaxies / "round", "-o", out, *SMALL]
     result = run(*command)
     assert "40 images of 43 px; none left out" in result.stderr
     assert "20 images look like training images" in result.stderr
-    assert "convnext:test_convnext@random" in result.stdout
+    assert "convnext:test_convnext@random+40px" in result.stdout
     names = {p.name for p in out.iterdir()}
     assert names == {
         *("cells", "splits.json", "report.json", "report.rst"),

@@ -61,6 +61,17 @@ def test_a_folder_with_a_folder_a_class(galaxy_folder):
     assert data.ids.tolist()[:2] == ["no_ring/03.png", "no_ring/04.png"]
 
 
+def test_a_data_set_is_read_again_at_another_size(galaxy_folder, dataset):
+    data = load_dataset("folder", galaxy_folder, size=32)
+    larger = load_dataset("folder", galaxy_folder, size=40)
+    assert data.held_at(40).fingerprint() == larger.fingerprint()  # not 32 px made larger
+    assert dataset.held_at(24).images.shape[1:] == (24, 24, 3)  # of unknown origin: shrunk
+    assert (
+        dataset.held_at(24).fingerprint()["labels_sha256"]
+        == (dataset.fingerprint()["labels_sha256"])
+    )
+
+
 def test_the_fingerprint_knows_labels_and_pixels(dataset):
     images = dataset.images.copy()
     images[0, 0, 0, 0] += 1

@@ -19,7 +19,7 @@ from gmc_astro.evaluation import (
     write_report,
 )
 from gmc_astro.exceptions import InputError
-from gmc_astro.learning import FIT_METHODS
+from gmc_astro.learning import FIT_METHODS, held_size
 from gmc_astro.models import write_checkpoint
 
 ROWS = ["zero-shot", "probe", "scratch", "timm:test_resnet@random"]
@@ -152,6 +152,25 @@ def test_supervised_cells_outlive_the_weights(dataset, options, tmp_path, make_t
         run_benchmark(dataset, tmp_path / "out", **options | {"methods": ["probe"], "model": anew})
 
 
+def test_a_row_may_see_images_of_its_own_size(dataset, options, tmp_path):
+    rows = ["scratch+24px", "timm:test_resnet@random+40px", "scratch"]
+    options |= {"methods": rows, "fractions": [1.0], "seeds": [0]}
+    benchmark = run_benchmark(dataset, tmp_path, **options)
+    small, other, usual = (benchmark.over_seeds(row, 1.0)[0] for row in rows)
+    assert not np.array_equal(small.probabilities, usual.probabilities)
+    for cell, size in ((small, 24), (other, 40)):
+        settings = cell.results["settings"]
+        assert settings["model"]["size"] == settings["model"]["vision_cfg"]["image_size"] == size
+        assert settings["data"] == dataset.held_at(held_size(size)).fingerprint()
+    assert usual.results["settings"]["data"] == dataset.fingerprint()
+
+
+def test_a_data_set_that_changed_meanwhile_is_refused(dataset, options, tmp_path):
+    changing = replace(dataset, reader=lambda size: replace(dataset, ids=dataset.ids[::-1]))
+    with pytest.raises(InputError, match="was changed while it was read"):
+        run_benchmark(changing, tmp_path, **options | {"methods": ["scratch+24px"]})
+
+
 def test_more_methods_and_fractions_go_into_the_same_folder(dataset, options, tmp_path):
     options |= {"methods": ["probe"], "fractions": [1.0], "seeds": [0]}
     run_benchmark(dataset, tmp_path, **options)
@@ -181,6 +200,8 @@ def test_rows_as_they_are_written():
     assert find_row("convnext").name == "convnext_base"
     assert find_row("zoobot:convnext_nano").weights == "hub"
     assert find_row("clip").weights == "openai"
+    row = find_row("timm:resnet18@random+64px")
+    assert (row.name, row.weights, row.size) == ("resnet18", "random", 64)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +210,8 @@ def test_rows_as_they_are_written():
         ("finetuning", "is not one of zero-shot, probe"),
         ("probe:resnet18", "takes no name of a network"),
         ("timm", "needs the name of a network"),
+        ("probe+96px", r"takes the model's size; leave out \+96px"),
+        ("scratch+0px", "is not one of"),
     ],
 )
 def test_wrong_rows(text, message):

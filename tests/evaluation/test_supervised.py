@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 
@@ -113,6 +114,15 @@ def test_a_zoobot_encoder_in_a_local_folder(tmp_path):
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"config\.json and model\.safetensors"):
         timm_tower("test_resnet", classes=2, weights=tmp_path)
+
+
+def test_layer_scales_of_a_convnext_come_with_its_weights(tmp_path):
+    """From random weights they start at 1: from 1e-6 a short training would not get anywhere."""
+    assert (timm_tower("convnext_atto", classes=2).stages[0].blocks[0].gamma == 1).all()
+    source = timm.create_model("convnext_atto", num_classes=3)
+    save_file(source.state_dict(), tmp_path / "convnext.safetensors")
+    network = timm_tower("convnext_atto", classes=2, weights=tmp_path / "convnext.safetensors")
+    assert torch.equal(network.stages[0].blocks[0].gamma, source.stages[0].blocks[0].gamma)
 
 
 def test_a_transformer_is_told_the_size_of_the_images():
