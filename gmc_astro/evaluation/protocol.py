@@ -217,9 +217,8 @@ def run_benchmark(
     common = {"classes": dataset.scheme.to_dict(), "views": model.views}
     tower = {key: encoder.model_cfg[key] for key in ("embed_dim", "vision_cfg")}
     tower |= {key: getattr(encoder.contract, key) for key in ("size", "mean", "std")}
-    held = {None: dataset} | {
-        size: _same_rows(dataset, size) for size in dict.fromkeys(row.size for row in rows) if size
-    }
+    sizes = {row.size for row in rows if row.size}
+    held = {None: dataset} | {size: _same_rows(dataset, size) for size in sizes}
     prints = {size: part.fingerprint() for size, part in held.items()}
     runner = _Runner(
         held, prints, Path(output) / "cells", model, supervised, common, about, tower, progress
