@@ -60,7 +60,8 @@ def timm_tower(
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If timm knows no such architecture, or ``weights`` is no file.
+        If timm knows no such architecture, ``weights`` is no file, or ``size`` is too small
+        for the architecture.
     gmc_astro.exceptions.CheckpointError
         If the weights cannot be had or do not fit; the message says what to do.
 
@@ -71,18 +72,26 @@ def timm_tower(
     >>> network.num_classes
     3
     """
-    weights, hub = os.fspath(weights), name.startswith(HUB)
-    if not hub and not timm.is_model(name):
+    weights = os.fspath(weights)
+    if not name.startswith(HUB) and not timm.is_model(name):
         close = timm.list_models(f"{name[:6]}*")[:4]
         raise InputError(
             f"timm {timm.__version__} has no model {name!r}"
             + (f"; it has {', '.join(close)}" if close else "")
         )
+    network = _network(name, weights, classes, size)
+    if size is not None:
+        _check_size(network, name, size)
+    return network
+
+
+def _network(name: str, weights: str, classes: int, size: int | None) -> nn.Module:
+    """A network with its weights, wherever they are from."""
     if Path(weights).is_dir():
         return _fetch(f"local-dir:{weights}", classes, size, f"weights={weights}")
     if weights == IMAGENET:
         return _fetch(name, classes, size, name)
-    if hub:
+    if name.startswith(HUB):
         raise InputError(
             f"weights={weights!r} need the name of an architecture such as 'convnext_nano', "
             f"not {name!r}, which stands for weights too"
@@ -92,6 +101,18 @@ def timm_tower(
     network = _create(name, classes, size, pretrained=False)
     _fill(network, Path(weights))
     return network
+
+
+def _check_size(network: nn.Module, name: str, size: int) -> None:
+    """Refuse images of which a network's layers leave nothing."""
+    mode = network.training
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, size, size))
+    except (RuntimeError, AssertionError) as err:
+        reason = str(err).strip().splitlines()[0]
+        raise InputError(f"{name} cannot take images of {size} px: {reason}") from err
+    network.train(mode)
 
 
 def random_tower(encoder: Encoder, *, classes: int) -> nn.Module:

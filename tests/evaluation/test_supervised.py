@@ -116,6 +116,12 @@ def test_a_zoobot_encoder_in_a_local_folder(tmp_path):
         timm_tower("test_resnet", classes=2, weights=tmp_path)
 
 
+def test_images_that_are_too_small_get_a_sentence():
+    with pytest.raises(InputError, match="test_convnext cannot take images of 24 px: "):
+        timm_tower("test_convnext", classes=2, size=24)
+    assert timm_tower("test_convnext", classes=2, size=64).training
+
+
 def test_layer_scales_of_a_convnext_come_with_its_weights(tmp_path):
     """From random weights they start at 1: from 1e-6 a short training would not get anywhere."""
     assert (timm_tower("convnext_atto", classes=2).stages[0].blocks[0].gamma == 1).all()
