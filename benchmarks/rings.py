@@ -132,9 +132,9 @@ def main() -> None:
     }
     model = ModelOptions(options.model)
     sizes = {find_row(row).size for row in ROWS}
-    own = model.classifier(RINGS, 0).encoder.contract.size
+    usual = model.classifier(RINGS, 0).encoder.contract.size
     pictures = {
-        size: open_images(paths, size=held_size(size or own)).read().images[~known]
+        size: open_images(paths, size=held_size(size or usual)).read().images[~known]
         for size in sizes
     }
     truth = truth[~known]

@@ -65,11 +65,9 @@ def test_a_data_set_is_read_again_at_another_size(galaxy_folder, dataset):
     data = load_dataset("folder", galaxy_folder, size=32)
     larger = load_dataset("folder", galaxy_folder, size=40)
     assert data.held_at(40).fingerprint() == larger.fingerprint()  # not 32 px made larger
-    assert dataset.held_at(24).images.shape[1:] == (24, 24, 3)  # of unknown origin: shrunk
-    assert (
-        dataset.held_at(24).fingerprint()["labels_sha256"]
-        == (dataset.fingerprint()["labels_sha256"])
-    )
+    small = dataset.held_at(24)  # of unknown origin: shrunk
+    assert small.images.shape[1:] == (24, 24, 3)
+    assert small.fingerprint()["labels_sha256"] == dataset.fingerprint()["labels_sha256"]
 
 
 def test_the_fingerprint_knows_labels_and_pixels(dataset):

@@ -123,7 +123,7 @@ def test_images_that_are_too_small_get_a_sentence():
 
 
 def test_layer_scales_of_a_convnext_come_with_its_weights(tmp_path):
-    """From random weights they start at 1: from 1e-6 a short training would not get anywhere."""
+    """From random weights they start at 1, but in a file they may be anything."""
     assert (timm_tower("convnext_atto", classes=2).stages[0].blocks[0].gamma == 1).all()
     source = timm.create_model("convnext_atto", num_classes=3)
     save_file(source.state_dict(), tmp_path / "convnext.safetensors")
