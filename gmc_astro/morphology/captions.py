@@ -126,7 +126,8 @@ class CaptionWriter:
         statements : tuple of (question, answer, least, below)
             The answer's share of the votes is ``least`` or more and less than ``below``.
             Where volunteers are said to disagree, the answer is None, and no answer's share is
-            ``below`` or more.
+            ``below`` or more. ``least`` is 0 where the answer is said not to be there: it has
+            less than half of the votes, or its question was not reached.
 
         Raises
         ------
@@ -161,7 +162,7 @@ class CaptionWriter:
             If a clause is not one of the writer's.
         """
         said = self.statements(caption)
-        return frozenset((s.question, s.answer) for s in said if s.answer is not None)
+        return frozenset((s.question, s.answer) for s in said if s.sign > 0)
 
     def claim_matrix(self, captions: Sequence[str]) -> np.ndarray:
         """Read back what many captions assert.
@@ -173,11 +174,12 @@ class CaptionWriter:
 
         Returns
         -------
-        claims : `~numpy.ndarray` of bool, shape (M, A)
-            True for each answer of the tree that a caption asserts.
+        claims : `~numpy.ndarray`, shape (M, A), dtype int8
+            1 for each answer of the tree that a caption asserts, -1 for each that it denies.
         """
-        matrix = np.zeros((len(captions), len(self.tree)), bool)
+        matrix = np.zeros((len(captions), len(self.tree)), np.int8)
         for row, caption in enumerate(captions):
-            for pair in self.claims(caption):
-                matrix[row, self.tree.index(*pair)] = True
+            for said in self.statements(caption):
+                if said.sign:
+                    matrix[row, self.tree.index(said.question, said.answer)] = said.sign
         return matrix

@@ -17,17 +17,21 @@ from gmc_astro.morphology.tree import DecisionTree
 __all__ = ["compose"]
 
 # Numbers of the draws; each question has a block of _BLOCK of its own from _QUESTIONS on.
-_OPENING, _UNKNOWN, _DEPTH, _CODE_WORD, _CODE_BAR, _CODE_BULGE = range(6)
+_OPENING, _UNKNOWN, _DEPTH, _CODE_WORD, _CODE_BAR, _CODE_BULGE, _ABSENT, _DENIAL = range(8)
 _QUESTIONS, _BLOCK = 8, 4
 _KEEP, _PHRASE, _WORD, _DISPUTE = range(_BLOCK)
 
 
 @dataclass
 class _Plan:
-    """What will be said: which questions, which of them as disputes, and a type code before."""
+    """What will be said: which questions, which of them as disputes, a type code before them.
+
+    ``absent`` is the place of the answer that is denied after them, -1 for none.
+    """
 
     told: np.ndarray
     disputed: np.ndarray
+    absent: np.ndarray
     code: np.ndarray | None = None
     code_share: np.ndarray | None = None
 
@@ -56,6 +60,7 @@ def compose(lexicon: Lexicon, found: Consensus, draws: Draws, *, handedness: boo
     for name in lexicon.tree.order:
         column = _place(lexicon.tree, name)
         clauses += [_clauses(lexicon, found, plan, draws, column)]
+    clauses += [_denials(lexicon, plan, draws)]
     opening = draws.below(_OPENING, len(lexicon.style.openings))
     text = np.array(lexicon.style.openings, object)[opening]
     adverbial = np.array([o in ADVERBIAL_OPENINGS for o in lexicon.style.openings])[opening]
@@ -85,7 +90,7 @@ def _plan(lexicon: Lexicon, found: Consensus, draws: Draws, handedness: bool) ->
         [draws.below(_counter(i, _DISPUTE), 2) for i in range(len(tree.questions))], axis=1
     )
     disputed = found.divided & speaks & (found.share < AGREED) & (~told | (coins == 0))
-    plan = _Plan(told & ~disputed, disputed)
+    plan = _Plan(told & ~disputed, disputed, _absent(lexicon, found, draws))
     if lexicon.style.codes and type_codes(tree):
         _add_codes(plan, tree, found, draws)
     kept = _kept(lexicon, plan, draws)
@@ -108,7 +113,7 @@ def _kept(lexicon: Lexicon, plan: _Plan, draws: Draws) -> np.ndarray:
     kept[silent, lowest[silent]] = True
     if lexicon.style.longest is not None:
         ranks = np.where(kept, bits, np.uint64(2**64 - 1)).argsort(axis=1).argsort(axis=1)
-        kept &= ranks < lexicon.style.longest
+        kept &= ranks < lexicon.style.longest - (plan.absent >= 0)[:, None]
     return kept
 
 
@@ -165,6 +170,24 @@ def _clauses(
         clause[disputed] = texts[column, choice[disputed]]
     rows = np.flatnonzero(told | disputed)
     return rows, clause[rows]
+
+
+def _absent(lexicon: Lexicon, found: Consensus, draws: Draws) -> np.ndarray:
+    """Choose an answer to deny in every second caption that may deny one, shape (N,)."""
+    possible = found.absent & (lexicon.absences[1] > 0)
+    number = possible.sum(axis=1)
+    drawn = draws.below(_ABSENT, np.maximum(2 * number, 1))
+    answer = (possible.cumsum(axis=1) > drawn[:, None]).argmax(axis=1)
+    return np.where(drawn < number, answer, -1)
+
+
+def _denials(lexicon: Lexicon, plan: _Plan, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that deny an answer, and what they say."""
+    rows = np.flatnonzero(plan.absent >= 0)
+    texts, lengths = lexicon.absences
+    answer = plan.absent[rows]
+    choice = draws.bits(_DENIAL)[rows] % lengths[answer].astype(np.uint64)
+    return rows, texts[answer, choice.astype(int)]
 
 
 def _words(lexicon: Lexicon, share: np.ndarray, draws: Draws, counter: int) -> np.ndarray:

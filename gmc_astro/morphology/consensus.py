@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gmc_astro.morphology.tree import DecisionTree
-from gmc_astro.morphology.votes import VoteTable
+from gmc_astro.morphology.votes import FEW, VoteTable
 
 __all__ = ["Consensus", "find_consensus"]
 
@@ -31,12 +31,16 @@ class Consensus:
     divided : `~numpy.ndarray` of bool, shape (N, Q)
         Where the question was asked likewise, and the votes are known and divided: the
         second answer has a fifth of them.
+    absent : `~numpy.ndarray` of bool, shape (N, A)
+        Answers that are not there: volunteers were asked and few of them gave the answer, or
+        that on which it hangs. That another answer was chosen is not enough.
     """
 
     lead: np.ndarray
     share: np.ndarray
     told: np.ndarray
     divided: np.ndarray
+    absent: np.ndarray
 
 
 def find_consensus(votes: VoteTable, min_votes: int) -> Consensus:
@@ -57,6 +61,7 @@ def find_consensus(votes: VoteTable, min_votes: int) -> Consensus:
     tree = votes.tree
     lead, share, second, complete = _leading(votes.fractions, tree)
     open_ = votes.asked(min_votes=min_votes)
+    absent = _absent(votes, open_)
     place = {question.name: i for i, question in enumerate(tree.questions)}
     for column, question in enumerate(tree.questions):
         for pair in tree.path(question.name):
@@ -65,7 +70,22 @@ def find_consensus(votes: VoteTable, min_votes: int) -> Consensus:
             unknown = np.isnan(votes.fractions[:, answer])
             agreed = (lead[:, before] == answer) & (share[:, before] >= HALF)
             open_[:, column] &= unknown | agreed
-    return Consensus(lead, share, open_ & (share >= HALF), open_ & complete & (second >= _SECOND))
+    divided = open_ & complete & (second >= _SECOND)
+    return Consensus(lead, share, open_ & (share >= HALF), divided, absent)
+
+
+def _absent(votes: VoteTable, asked: np.ndarray) -> np.ndarray:
+    """Which answers are not there, (N, A), where it is known which questions were asked, (N, Q)."""
+    tree, denied = votes.tree, votes.rules_out()
+    absent = votes.fractions <= FEW
+    names = [question.name for question in tree.questions]
+    for column, name in enumerate(names):
+        columns = tree.columns(name)
+        absent[:, columns] &= asked[:, [column]]
+        for question, answer in tree.path(name)[-1:]:
+            gone = denied[:, tree.index(question, answer)] & asked[:, names.index(question)]
+            absent[:, columns] |= gone[:, None]
+    return absent & denied & ~(votes.fractions >= HALF)
 
 
 def _leading(fractions: np.ndarray, tree: DecisionTree) -> tuple[np.ndarray, ...]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gmc_astro.exceptions import InputError
+from gmc_astro.morphology.consensus import HALF
 from gmc_astro.morphology.expert import type_codes
 from gmc_astro.morphology.styles import AGREED, Style
 from gmc_astro.morphology.tree import DecisionTree
@@ -30,7 +31,7 @@ class Statement(NamedTuple):
         Short name; None where it says that no answer has the most of the votes.
     least, below : float
         The share of the votes that the answer has, or that no answer exceeds:
-        ``least <= share < below``.
+        ``least <= share < below``. An answer with ``least`` 0 is said not to be there.
 
     Examples
     --------
@@ -43,6 +44,13 @@ class Statement(NamedTuple):
     answer: str | None
     least: float
     below: float
+
+    @property
+    def sign(self) -> int:
+        """1 where the clause asserts the answer, -1 where it denies it, 0 for a dispute."""
+        if self.answer is None:
+            return 0
+        return 1 if self.least > 0 else -1
 
 
 class Lexicon:
@@ -81,6 +89,11 @@ class Lexicon:
         return _padded([self.style.disputes.get(q.name, ()) for q in self.tree.questions])
 
     @cached_property
+    def absences(self) -> tuple[np.ndarray, np.ndarray]:
+        """Phrases that deny each answer, shape (A, P) of objects, and how many each has."""
+        return _padded([self.style.absences.get(pair, ()) for pair in self.tree.flat])
+
+    @cached_property
     def words(self) -> tuple[np.ndarray, np.ndarray]:
         """Words of each certainty, shape (C, P) of objects, and how many each has."""
         return _padded([certainty.words for certainty in self.style.certainties])
@@ -91,6 +104,9 @@ class Lexicon:
         meanings: dict[str, tuple[Statement, ...]] = dict.fromkeys(self.style.unknown, ())
         for question, phrases in self.style.disputes.items():
             meanings |= dict.fromkeys(phrases, (Statement(question, None, 0.0, AGREED),))
+        for pair, phrases in self.style.absences.items():
+            if pair in self.tree.flat:
+                meanings |= dict.fromkeys(phrases, (Statement(*pair, 0.0, HALF),))
         codes = type_codes(self.tree) if self.style.codes else {}
         for certainty in self.style.certainties:
             for word in certainty.words:

@@ -6,6 +6,7 @@ Answers that mean the same share their phrases, whichever tree they stand in.
 from __future__ import annotations
 
 __all__ = [
+    "ABSENCES",
     "ADVERBIAL_OPENINGS",
     "DISPUTES",
     "OPENINGS",
@@ -223,6 +224,23 @@ DISPUTES: dict[str, tuple[str, ...]] = {
     "handedness": ("volunteers disagree which way the arms turn",),
     "merging": ("volunteers disagree whether it is merging or disturbed",),
     "galaxy_type": ("volunteers disagree what type of galaxy it is",),
+}
+
+#: Phrases that say of each (question, answer) that it is not there, where no answer says so.
+ABSENCES: dict[tuple[str, str], tuple[str, ...]] = {
+    ("odd_feature", "ring"): (
+        "without a ring",
+        "a galaxy without a ring",
+        "no ring",
+        "with no ring",
+        "with no sign of a ring",
+        "not a ring galaxy",
+    ),
+    ("odd_feature", "lens_or_arc"): ("without a lens or arc", "not a gravitational lens"),
+    ("odd_feature", "disturbed"): ("not disturbed", "an undisturbed galaxy"),
+    ("odd_feature", "irregular"): ("not irregular", "not an irregular galaxy"),
+    ("odd_feature", "merger"): ("not a merger", "not merging", "no merger"),
+    ("odd_feature", "dust_lane"): ("without a dust lane", "no dust lane"),
 }
 
 

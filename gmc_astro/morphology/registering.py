@@ -135,6 +135,7 @@ def _check_words(style: str, tree: DecisionTree, own: Words, disputes: Mapping) 
     known = STYLES[style]
     others = [known.phrases.get(pair, ()) for pair in tree.flat if pair not in own]
     others += [texts for name, texts in known.disputes.items() if name not in disputes]
+    others += known.absences.values()
     seen = {*known.unknown, *(text for texts in others for text in texts)}
     words = [word for certainty in known.certainties for word in certainty.words]
     before = tuple(word for word in (*words, *known.openings) if word)

@@ -8,7 +8,7 @@ from math import inf
 from types import MappingProxyType
 
 from gmc_astro.morphology.expert import EXPERT_TERMS
-from gmc_astro.morphology.phrases import DISPUTES, OPENINGS, PHRASES, UNKNOWN_GALAXY
+from gmc_astro.morphology.phrases import ABSENCES, DISPUTES, OPENINGS, PHRASES, UNKNOWN_GALAXY
 from gmc_astro.morphology.varied import VARIED_OPENINGS, VARIED_PHRASES
 
 __all__ = ["AGREED", "STYLES", "Certainty", "Style"]
@@ -51,6 +51,8 @@ class Style:
     disputes : mapping of str to tuple of str, optional
         Phrases for a question on which volunteers disagree; such a question is passed over
         where it has none.
+    absences : mapping of (question, answer) to tuple of str, optional
+        Phrases that deny an answer; of others it is not said that they are not there.
     openings : tuple of str, optional
         What a caption may begin with.
     unknown : tuple of str, optional
@@ -67,6 +69,9 @@ class Style:
     certainties: tuple[Certainty, ...]
     phrases: Mapping[tuple[str, str], tuple[str, ...]]
     disputes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    absences: Mapping[tuple[str, str], tuple[str, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     openings: tuple[str, ...] = ("",)
     unknown: tuple[str, ...] = UNKNOWN_GALAXY
     names_galaxy: bool = True
@@ -111,6 +116,7 @@ STYLES: Mapping[str, Style] = {
             (Certainty(_CLEAR, inf, ("", "", "", "", "clearly ", "certainly ")), *_LESS_CERTAIN),
             VARIED_PHRASES,
             disputes=DISPUTES,
+            absences=ABSENCES,
             openings=VARIED_OPENINGS,
             longest=3,
         ),

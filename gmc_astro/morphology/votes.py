@@ -27,7 +27,7 @@ __all__ = ["OUTLINE_LIMITS", "VoteTable"]
 #: They stand away from the middle of each of Galaxy Zoo 2's three words for roundness.
 OUTLINE_LIMITS = (0.8, 0.45)
 
-_FEW = 0.2  # an answer with no more of the votes than this is ruled out
+FEW = 0.2  # an answer with no more of the votes than this is ruled out
 
 
 @dataclass(frozen=True, eq=False)
@@ -358,18 +358,36 @@ class VoteTable:
         fractions[known, self.tree.columns("outline")] = answers[known]
         return replace(self, fractions=fractions)
 
+    def rules_out(self) -> np.ndarray:
+        """Tell which answers the votes speak against.
+
+        Returns
+        -------
+        denied : `~numpy.ndarray` of bool, shape (N, A)
+            Where the answer has at most a fifth of the votes, where another answer of the same
+            question has more than half, or where a question on the way to it was answered
+            otherwise (that a bar is absent stays possible).
+
+        Examples
+        --------
+        >>> from astropy.table import Table
+        >>> from gmc_astro.morphology import VoteTable
+        >>> votes = VoteTable.read(Table({"id": ["7"], "gz2_class": ["Ei"]}))
+        >>> bool(votes.rules_out()[0, votes.tree.index("odd_feature", "ring")])
+        True
+        """
+        return self._held_and_denied()[1]
+
     def supports(self, claims: np.ndarray) -> np.ndarray:
         """Compare what is known of each galaxy with what captions claim.
 
-        A claim is supported where the answer has at least half of the votes. It is
-        contradicted where the answer has at most a fifth of them, where another answer of the
-        same question has more than half, or where a question on the way to it was answered
-        otherwise (that a bar is absent stays possible). Else it is not known.
+        A claim is supported where the answer has at least half of the votes, and contradicted
+        where `rules_out` says so. Else it is not known. For what is denied it is the other way.
 
         Parameters
         ----------
-        claims : `~numpy.ndarray` of bool, shape (M, A)
-            Answers that each caption asserts.
+        claims : `~numpy.ndarray` of int or bool, shape (M, A)
+            1 for answers that a caption asserts, -1 for those that it denies.
 
         Returns
         -------
@@ -378,17 +396,20 @@ class VoteTable:
             0 where that is not known or the caption claims nothing.
         """
         held, denied = self._held_and_denied()
-        claims = np.asarray(claims, np.float32)
-        supported = held.astype(np.float32) @ claims.T
-        contradicted = denied.astype(np.float32) @ claims.T > 0
-        full = (supported == claims.sum(axis=1)) & (claims.sum(axis=1) > 0)
+        votes = np.concatenate([held, denied], axis=1).astype(np.float32)
+        claims = np.asarray(claims, np.int8)
+        asserted, negated = (claims > 0).astype(np.float32), (claims < 0).astype(np.float32)
+        supported = votes @ np.concatenate([asserted, negated], axis=1).T
+        contradicted = votes @ np.concatenate([negated, asserted], axis=1).T > 0
+        number = (claims != 0).sum(axis=1)
+        full = (supported == number) & (number > 0)
         return np.where(contradicted, -1, np.where(full, 1, 0)).astype(np.int8)
 
     def _held_and_denied(self) -> tuple[np.ndarray, np.ndarray]:
         """Which answers each row supports, and which it rules out, both (N, A) bool."""
         values = np.nan_to_num(self.fractions, nan=0.3)  # between "few votes" and "half of them"
         held = values >= 0.5
-        denied = values <= _FEW
+        denied = values <= FEW
         for question in self.tree.questions:
             columns = self.tree.columns(question.name)
             another = values[:, columns].max(axis=1, keepdims=True) > 0.5

@@ -17,6 +17,7 @@ from gmc_astro.morphology import (
 )
 from gmc_astro.morphology.expert import type_codes
 from gmc_astro.morphology.lexicon import SEPARATOR
+from gmc_astro.morphology.phrases import ABSENCES
 from gmc_astro.morphology.styles import STYLES
 
 
@@ -30,7 +31,12 @@ def untrue(writer, votes, captions):
             values = votes.fractions[row, votes.tree.columns(said.question)]
             share = values.max() if said.answer is None else votes.fraction(*said[:2])[row]
             true = np.float32(said.least) <= share < np.float32(said.below)
-            if not true or not asked[row, names.index(said.question)]:
+            was_asked = asked[row, names.index(said.question)]
+            if said.sign < 0 and not was_asked:  # what it hangs on is not there
+                before, answer = votes.tree.path(said.question)[-1]
+                was_asked = asked[row, names.index(before)]
+                true = votes.fraction(before, answer)[row] < 0.5 and not share >= 0.5
+            if not true or not was_asked:
                 found.append((caption, said))
     return found
 
@@ -111,13 +117,46 @@ def test_every_claim_about_real_galaxies_is_supported(stripe82, writer, epoch):
     assert len(set(captions)) > 5000
 
 
-@pytest.mark.parametrize("style", ["expert", "prompt"])
+@pytest.mark.parametrize("style", ["expert", "prompt", "varied"])
 def test_every_claim_about_real_galaxies_is_supported_in_other_styles(stripe82, style):
     writer = CaptionWriter(style=style)
     captions = writer(stripe82)
     assert untrue(writer, stripe82, captions) == []
     assert unsupported(writer, stripe82, captions) == []
     assert len(set(captions)) > 1000
+
+
+def test_what_is_not_there_is_denied_where_volunteers_said_so():
+    """A ring galaxy may be a disturbed one as well: Galaxy Zoo asks for one odd feature."""
+    rows = {"id": np.arange(300).astype(str), "ring": [0, 1, 0] * 100}
+    shares = {"featured_fraction": 0.9, "not_edge_on_fraction": 1.0, "spiral_arms_fraction": 0.1}
+    votes = VoteTable.read(Table(rows | {name: [v] * 300 for name, v in shares.items()}))
+    writer = CaptionWriter(style="varied")
+    denied = writer.claim_matrix(writer(votes)) < 0
+    assert set(np.flatnonzero(denied.any(axis=0))) == {LABEL_TREE.index("odd_feature", "ring")}
+    assert not denied[1::3].any()
+    assert 0.4 < denied.any(axis=1)[0::3].mean() < 0.6
+    plain = CaptionWriter().claim_matrix(CaptionWriter()(votes))
+    assert (plain >= 0).all()
+
+
+def test_nothing_odd_denies_each_odd_feature_and_an_artifact_none():
+    codes = np.repeat(["Sb2m", "A"], 300)
+    votes = VoteTable.read(Table({"id": np.arange(600).astype(str), "gz2_class": codes}))
+    writer = CaptionWriter(style="varied")
+    denied = writer.claim_matrix(writer(votes)) < 0
+    spoken = {LABEL_TREE.index(*pair) for pair in ABSENCES}
+    assert set(np.flatnonzero(denied[:300].any(axis=0))) == spoken
+    assert not denied[300:].any()
+
+
+def test_a_denial_is_no_claim_and_can_be_read_back():
+    writer = CaptionWriter(style="varied")
+    caption = "a spiral galaxy, without a ring"
+    assert writer.claims(caption) == {("spiral", "spiral")}
+    assert writer.statements(caption)[1] == ("odd_feature", "ring", 0.0, 0.5)
+    votes = VoteTable.read(Table({"id": ["1", "2", "3"], "gz2_class": ["Sb2m", "Sb2m(r)", "Ei"]}))
+    assert votes.supports(writer.claim_matrix([caption]))[:, 0].tolist() == [1, -1, -1]
 
 
 def test_captions_of_other_galaxies_are_found_untrue(simulate):
