@@ -16,7 +16,7 @@ from gmc_astro._files import sha256_of
 from gmc_astro.classifier import GalaxyMorphologyClassifier
 from gmc_astro.evaluation.supervised import predict_tower, train_tower
 from gmc_astro.exceptions import InputError
-from gmc_astro.learning import FIT_METHODS, LabelTraining
+from gmc_astro.learning import FIT_METHODS, FineTuning, LabelTraining
 from gmc_astro.models import Encoder, random_tower, timm_tower, tower_contract
 from gmc_astro.morphology import ClassScheme
 from gmc_astro.sources import ArraySource
@@ -168,6 +168,8 @@ class Method:
         Whether it trains as `~gmc_astro.learning.LabelTraining` say.
     fit : str or None, optional
         Method of `~gmc_astro.classifier.GalaxyMorphologyClassifier.fit` that it needs.
+    settings : callable, optional
+        Makes the dataclass of settings that it fits with: a cell made with others is not kept.
 
     Examples
     --------
@@ -184,6 +186,7 @@ class Method:
     labels: bool = True
     trains: bool = False
     fit: str | None = None
+    settings: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -378,7 +381,12 @@ METHODS: Mapping[str, Method] = {
         "the model in the words of the classes, without any label", _zero_shot, labels=False
     ),
     "probe": Method("a logistic head on the model's embeddings", _fit("probe"), fit="probe"),
-    "finetune": Method("the model fine-tuned on the labels", _fit("finetune"), fit="finetune"),
+    "finetune": Method(
+        "the model fine-tuned on the labels",
+        _fit("finetune"),
+        fit="finetune",
+        settings=FineTuning,
+    ),
     "reference": Method(
         "the model fine-tuned as CLIP-GMC's public code does", _fit("reference"), fit="reference"
     ),

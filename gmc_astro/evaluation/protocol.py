@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -301,6 +301,8 @@ class _Runner:
         settings["test_ids"] = _ids_hash(split.test)
         if row.method.trains:
             settings["supervised"] = self.supervised.to_dict()
+        if row.method.settings is not None:
+            settings["fit"] = asdict(row.method.settings())
         return settings
 
     def _compute(self, cell: Cell, row: Row, split: Split, settings: dict[str, Any]) -> None:

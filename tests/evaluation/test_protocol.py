@@ -19,7 +19,7 @@ from gmc_astro.evaluation import (
     write_report,
 )
 from gmc_astro.exceptions import InputError
-from gmc_astro.learning import FIT_METHODS, held_size
+from gmc_astro.learning import FIT_METHODS, FineTuning, held_size
 from gmc_astro.models import write_checkpoint
 
 ROWS = ["zero-shot", "probe", "scratch", "timm:test_resnet@random"]
@@ -133,6 +133,17 @@ def test_cells_of_other_settings_are_refused_or_computed_again(dataset, options,
     cell.path.write_text("{}")
     with pytest.raises(InputError, match="is no cell"):
         run_benchmark(dataset, tmp_path, **other)
+
+
+def test_a_fit_of_other_settings_is_refused(dataset, options, tmp_path, monkeypatch):
+    """A version that fine-tunes otherwise does not take an older one's cells for its own."""
+    options |= {"methods": ["finetune"], "fractions": [0.1], "seeds": [0]}
+    run_benchmark(dataset, tmp_path, **options)
+    assert run_benchmark(dataset, tmp_path, **options).cells
+    other = replace(METHODS["finetune"], settings=lambda: FineTuning(rate=1e-5))
+    monkeypatch.setitem(METHODS, "finetune", other)
+    with pytest.raises(InputError, match=r"other settings \(fit differ\)"):
+        run_benchmark(dataset, tmp_path, **options)
 
 
 def test_supervised_cells_outlive_the_weights(dataset, options, tmp_path, make_tiny_encoder):
