@@ -49,6 +49,10 @@ RINGS = ClassScheme.from_any(
         "ring": ["a ring galaxy", "a galaxy with a ring"],
     }
 )
+#: The same in the plainest words: the model has to understand "without".
+DENIED = ClassScheme.from_any(
+    {"no ring": ["a galaxy without a ring"], "ring": ["a galaxy with a ring"]}
+)
 #: Questions asked of the examples: two sets of answers each.
 QUESTIONS = {
     "featured or smooth": ("smooth_or_features", ("features_or_disk",), ("smooth",)),
@@ -185,14 +189,18 @@ def rings(parts: Parts) -> tuple[dict, list[str]]:
     truth, embeddings = ring_labels(held_out), parts.embed(held_out)
     score = probabilities(parts.classifier, RINGS, embeddings)[:, 1]
     auc = round(float(roc_auc_score(truth, score)), 3)
+    plain = probabilities(parts.classifier, DENIED, embeddings)[:, 1]
+    plain_auc = round(float(roc_auc_score(truth, plain)), 3)
     names = np.array(RINGS.names)
     kept = parts.embed(training), names[ring_labels(training)]
     few = fit_few(parts, RINGS, kept, embeddings, TWENTY)
     aucs = [round(float(roc_auc_score(truth, found[:, 1])), 3) for found in few]
-    result = {"zero_shot_auc": auc, "interval_95": auc_interval(truth, score), "few_auc": aucs}
+    result = {"zero_shot_auc": auc, "interval_95": auc_interval(truth, score)}
+    result |= {"without_auc": plain_auc, "few_auc": aucs}
     return result, [
         f"decals_rings, {len(truth)} held out, {truth.sum()} with a ring",
         f"  zero-shot: AUC {auc:.3f} {result['interval_95']}",
+        f"  zero-shot, with a ring or without a ring, in these words only: AUC {plain_auc:.3f}",
         f"  {TWENTY} labels a class, {DRAWS} draws: AUC {spread(aucs)}",
     ]
 
