@@ -63,7 +63,7 @@ class FineTuning:
 
     training: LabelTraining = field(
         default_factory=lambda: LabelTraining(
-            epochs=20, least_steps=60, label_smoothing=0.0, ema=0.99
+            epochs=12, least_steps=60, label_smoothing=0.0, ema=0.99
         )
     )
     rate: float | None = None
