@@ -396,11 +396,11 @@ class VoteTable:
             0 where that is not known or the caption claims nothing.
         """
         held, denied = self._held_and_denied()
-        votes = np.concatenate([held, denied], axis=1).astype(np.float32)
+        known = np.concatenate([held, denied], axis=1).astype(np.float32)
         claims = np.asarray(claims, np.int8)
         asserted, negated = (claims > 0).astype(np.float32), (claims < 0).astype(np.float32)
-        supported = votes @ np.concatenate([asserted, negated], axis=1).T
-        contradicted = votes @ np.concatenate([negated, asserted], axis=1).T > 0
+        supported = known @ np.concatenate([asserted, negated], axis=1).T
+        contradicted = known @ np.concatenate([negated, asserted], axis=1).T > 0
         number = (claims != 0).sum(axis=1)
         full = (supported == number) & (number > 0)
         return np.where(contradicted, -1, np.where(full, 1, 0)).astype(np.int8)
