@@ -2,7 +2,8 @@
 
     GMC_ASTRO_DATA=/path/to/galaxies python benchmarks/captions.py [--epochs 5] [--save]
 
-Times are those of one core. A caption is true where its row's votes support all that it claims.
+Times are those of one core. A caption is untrue where an answer that it asserts has less than half
+of its row's votes, or one that it denies has half or more.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def measure(writer: CaptionWriter, votes: VoteTable, epoch: int) -> dict[str, fl
     captions = writer(votes, epoch=epoch)
     seconds = process_time() - start
     claims = writer.claim_matrix(captions)
-    untrue = (claims & ~(votes.fractions >= HALF)).any(axis=1)
+    half = votes.fractions >= HALF
+    untrue = np.where(half, claims < 0, claims > 0).any(axis=1)
     return {
         "style": writer.style,
         "epoch": epoch,

@@ -110,7 +110,8 @@ class CaptionWriter:
                 "make the writer with tree=votes.tree"
             )
         draws = Draws(keys_of(votes.ids), epoch, seed)
-        found = find_consensus(votes, self.min_votes)
+        denies = bool(self._lexicon.style.absences)
+        found = find_consensus(votes, self.min_votes, with_absent=denies)
         return compose(self._lexicon, found, draws, handedness=handedness).tolist()
 
     def statements(self, caption: str) -> tuple[Statement, ...]:

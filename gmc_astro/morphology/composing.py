@@ -174,6 +174,8 @@ def _clauses(
 
 def _absent(lexicon: Lexicon, found: Consensus, draws: Draws) -> np.ndarray:
     """Choose an answer to deny in every second caption that may deny one, shape (N,)."""
+    if found.absent is None:
+        return np.full(len(found.lead), -1)
     possible = found.absent & (lexicon.absences[1] > 0)
     number = possible.sum(axis=1)
     drawn = draws.below(_ABSENT, np.maximum(2 * number, 1))
@@ -185,9 +187,8 @@ def _denials(lexicon: Lexicon, plan: _Plan, draws: Draws) -> tuple[np.ndarray, n
     """Rows that deny an answer, and what they say."""
     rows = np.flatnonzero(plan.absent >= 0)
     texts, lengths = lexicon.absences
-    answer = plan.absent[rows]
-    choice = draws.bits(_DENIAL)[rows] % lengths[answer].astype(np.uint64)
-    return rows, texts[answer, choice.astype(int)]
+    choice = draws.below(_DENIAL, np.maximum(lengths[plan.absent], 1))
+    return rows, texts[plan.absent[rows], choice[rows]]
 
 
 def _words(lexicon: Lexicon, share: np.ndarray, draws: Draws, counter: int) -> np.ndarray:

@@ -31,19 +31,20 @@ class Consensus:
     divided : `~numpy.ndarray` of bool, shape (N, Q)
         Where the question was asked likewise, and the votes are known and divided: the
         second answer has a fifth of them.
-    absent : `~numpy.ndarray` of bool, shape (N, A)
+    absent : `~numpy.ndarray` of bool, shape (N, A), or None
         Answers that are not there: volunteers were asked and few of them gave the answer, or
-        that on which it hangs. That another answer was chosen is not enough.
+        that on which it hangs. That another answer was chosen is not enough. None where nobody
+        asked for it.
     """
 
     lead: np.ndarray
     share: np.ndarray
     told: np.ndarray
     divided: np.ndarray
-    absent: np.ndarray
+    absent: np.ndarray | None
 
 
-def find_consensus(votes: VoteTable, min_votes: int) -> Consensus:
+def find_consensus(votes: VoteTable, min_votes: int, *, with_absent: bool = False) -> Consensus:
     """Find the leading answers.
 
     Parameters
@@ -52,6 +53,8 @@ def find_consensus(votes: VoteTable, min_votes: int) -> Consensus:
         The votes.
     min_votes : int
         Votes that a question needs, where they are known.
+    with_absent : bool, optional
+        Find what is not there as well.
 
     Returns
     -------
@@ -61,8 +64,8 @@ def find_consensus(votes: VoteTable, min_votes: int) -> Consensus:
     tree = votes.tree
     lead, share, second, complete = _leading(votes.fractions, tree)
     open_ = votes.asked(min_votes=min_votes)
-    absent = _absent(votes, open_)
     place = {question.name: i for i, question in enumerate(tree.questions)}
+    absent = _absent(votes, open_, place) if with_absent else None
     for column, question in enumerate(tree.questions):
         for pair in tree.path(question.name):
             before = place[pair[0]]
@@ -74,16 +77,15 @@ def find_consensus(votes: VoteTable, min_votes: int) -> Consensus:
     return Consensus(lead, share, open_ & (share >= HALF), divided, absent)
 
 
-def _absent(votes: VoteTable, asked: np.ndarray) -> np.ndarray:
+def _absent(votes: VoteTable, asked: np.ndarray, place: dict[str, int]) -> np.ndarray:
     """Which answers are not there, (N, A), where it is known which questions were asked, (N, Q)."""
     tree, denied = votes.tree, votes.rules_out()
     absent = votes.fractions <= FEW
-    names = [question.name for question in tree.questions]
-    for column, name in enumerate(names):
+    for name, column in place.items():
         columns = tree.columns(name)
         absent[:, columns] &= asked[:, [column]]
         for question, answer in tree.path(name)[-1:]:
-            gone = denied[:, tree.index(question, answer)] & asked[:, names.index(question)]
+            gone = denied[:, tree.index(question, answer)] & asked[:, place[question]]
             absent[:, columns] |= gone[:, None]
     return absent & denied & ~(votes.fractions >= HALF)
 

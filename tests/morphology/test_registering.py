@@ -104,6 +104,7 @@ def test_it_can_be_replaced_but_no_shipped_tree(registered):
         (PHRASES, {"disputes": {"bar": ("who knows",)}}, r"disputes has words for \['bar'\]"),
         (PHRASES | {("sense", "like_s"): ("with a bar",)}, {}, "'with a bar' would mean two"),
         (PHRASES | {("sense", "like_s"): ("turning like a Z",)}, {}, "would mean two things"),
+        (PHRASES | {("sense", "like_s"): ("no ring",)}, {}, "'no ring' would mean two things"),
         (PHRASES | {("sense", "like_s"): ("arms, like an S",)}, {}, "'arms, like an S' holds"),
         (PHRASES | {("sense", "like_s"): ("clearly an S",)}, {}, "begins with what captions put"),
         (PHRASES | {("sense", "like_s"): ("this is an S",)}, {}, "begins with what captions put"),
