@@ -1,12 +1,12 @@
-"""Speed of pretraining: the data path, whole steps on this processor, and on a GPU if there is one.
+"""Speed of pretraining: the data path, and whole steps on this processor.
 
     GMC_ASTRO_DATA=/path/to/galaxies python benchmarks/pretrain.py [--smoke] [--save]
 
 (a) source and augmentation alone, against the reference recipe's way (each image through PIL,
     scipy and torchvision in the workers of a DataLoader) on the same images and cores;
-(b) whole training steps of the compact model, against a plain loop;
-(c) on a GPU, ViT-B/16: images a second and the share of the card's arithmetic that the model
-    uses, against the reference recipe's loop (float32, not compiled) on the same card.
+(b) whole training steps of the compact model, against a plain loop.
+
+On a GPU: see ``gpu.py``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from open_clip.loss import ClipLoss
 from PIL import Image
 from scipy.ndimage import grey_opening
 from torch.utils.data import DataLoader, Dataset
-from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
 from gmc_astro.imaging import SDSS_LUPTON
@@ -34,7 +33,6 @@ from gmc_astro.learning.distributed import World
 from gmc_astro.learning.shuffling import Shuffler
 from gmc_astro.learning.training_step import Trainer
 from gmc_astro.models import Encoder, ImageContract, load_encoder
-from gmc_astro.models.device import autocast
 
 BATCH = 128
 REFERENCE = RECIPES["reference"]
@@ -176,52 +174,6 @@ def captions_of(training: TrainingSet) -> list[str]:
     return CaptionWriter(training.votes.tree)(training.votes)
 
 
-def on_a_gpu(training: TrainingSet, steps: int) -> dict[str, object]:
-    """(c): ViT-B/16 from nothing; utilisation counts the network's own products only."""
-    encoder = load_encoder("ViT-B-16", weights="random", device="cuda", precision="fp32")
-    mean, std = encoder.contract.mean, encoder.contract.std
-    texts = captions_of(training)
-    images = ReferenceImages(list(training.paths), 224, mean, std)
-    loader = DataLoader(images, 64, shuffle=True, num_workers=workers(), drop_last=True)
-    plain = 64 * plain_loop(encoder, loader, texts[:64], steps)
-
-    batch = 1024
-    encoder = load_encoder("ViT-B-16", weights="random", device="cuda", precision="bf16")
-    settings = replace(RECIPES["gmc"], batch_size=batch, compile=True)
-    trainer = Trainer(encoder, FixedCaptions(texts), settings, steps, None, World())
-    found = batch * our_loop(trainer, Shuffler(training.images(224)), batch, steps)
-    peak = peak_rate()
-    work = 3 * flops_of(encoder)  # a backward pass costs twice the forward pass
-    return {
-        "reference loop, images a second": round(plain, 1),
-        "pretrain, images a second": round(found, 1),
-        "GFLOP an image": round(work / 1e9, 1),
-        "bfloat16 TFLOP/s of a large product": round(peak / 1e12, 1),
-        "utilisation": round(found * work / peak, 3),
-    }
-
-
-def flops_of(encoder: Encoder) -> float:
-    """Floating-point operations of one image through the image tower."""
-    pixels = torch.zeros(1, 3, 224, 224, device=encoder.device)
-    precision = autocast(encoder.device, "bf16")
-    with FlopCounterMode(display=False) as counter, torch.no_grad(), precision:
-        encoder.network.encode_image(pixels)
-    return float(counter.get_total_flops())
-
-
-def peak_rate(side: int = 8192, repeats: int = 30) -> float:
-    """Measured rate of this card, in operations a second."""
-    a = torch.randn(side, side, device="cuda", dtype=torch.bfloat16)
-    for count in (3, repeats):
-        torch.cuda.synchronize()
-        start = time.perf_counter()
-        for _ in range(count):
-            a @ a
-        torch.cuda.synchronize()
-    return 2 * side**3 * repeats / (time.perf_counter() - start)
-
-
 def lines_of(results: dict) -> list[str]:
     """The table that is printed."""
     lines = [f"{key}: {value}" for key, value in results["machine"].items()]
@@ -234,9 +186,6 @@ def lines_of(results: dict) -> list[str]:
             lines.append(f"  {name:<30}{values[0]:>9.1f}{later:>9.1f}   {ratio}")
     lines += ["", f"(b) compact model, batches of {BATCH}"]
     lines += [f"  {key}: {value}" for key, value in results["steps"].items()]
-    lines += ["", "(c) ViT-B/16 on a GPU"]
-    gpu = results["gpu"]
-    lines += [f"  {k}: {v}" for k, v in gpu.items()] if gpu else ["  skipped: there is no GPU here"]
     return lines
 
 
@@ -254,7 +203,6 @@ def main() -> None:
         "images": rows,
         "data path": {size: data_path(training, size, repeats) for size in (96, 224)},
         "steps": whole_steps(training, steps),
-        "gpu": on_a_gpu(training, 2 * steps) if torch.cuda.is_available() else None,
     }
     lines = lines_of(results)
     print("\n".join(lines))

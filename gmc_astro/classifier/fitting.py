@@ -212,6 +212,7 @@ class Fitting(Predicting):
         *,
         recipe: str | PretrainSettings = "gmc",
         epochs: int | None = None,
+        teachers: Sequence[Encoder] = (),
         exclude: Any = None,
         folder: str | os.PathLike | None = None,
         resume: bool = True,
@@ -234,6 +235,8 @@ class Fitting(Predicting):
             Settings of the training.
         epochs : int, optional
             Passes over the images. Default is the recipe's.
+        teachers : sequence of `~gmc_astro.models.Encoder`, optional
+            Larger encoders of the same text tower, whose embeddings the image tower learns.
         exclude : SkyCoord, Table, images or ImageSource, optional
             Galaxies that a test will show; see `~gmc_astro.learning.find_leaks`.
         folder, resume, save_every, tensorboard, progress, validation
@@ -257,6 +260,7 @@ class Fitting(Predicting):
             opened,
             as_captions(votes_or_captions, len(opened), style=settings.caption_style),
             settings=settings,
+            teachers=teachers,
             exclude=exclude,
             folder=folder,
             resume=resume,

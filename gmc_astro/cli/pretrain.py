@@ -9,9 +9,11 @@ import click
 from gmc_astro.cli.common import sentences
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from gmc_astro.learning import PretrainSettings, TrainingSet, World
+    from gmc_astro.models import Encoder
 
 __all__ = ["command"]
 
@@ -24,10 +26,15 @@ SECTIONS = {
     "contract": {"recipe", "framing", "span", "pixel_scale"},
     "training": None,  # the fields of PretrainSettings
     "words": None,  # the same, where a second training of the text tower alone is other
-    "larger": None,  # the same, where a last training of the image tower alone is other; its size
+    "larger": None,  # the same, where a training of the image tower alone is other; its size
+    "teachers": None,  # the same, where the training of larger image towers is other; their names
+    "taught": None,  # the same, where a last training of the image tower, now with them, is other
 }
-#: What a section may say besides, of the images that its training sees.
-SIZES = {"larger": {"size", "pixels"}}
+#: What a section may say besides: of the images that its training sees, and which towers it trains.
+BESIDES = {
+    "larger": {"size", "pixels"},
+    "teachers": {"size", "pixels", "towers"},
+}
 
 
 @click.command("pretrain")
@@ -114,7 +121,7 @@ def _pretrain(
 
     from gmc_astro.classifier import GalaxyMorphologyClassifier
     from gmc_astro.exceptions import InputError
-    from gmc_astro.learning import split_tables, validate
+    from gmc_astro.learning import as_captions, pretrain, split_tables, validate
     from gmc_astro.models import ImageContract
 
     say = click.echo if world.leads else (lambda text: None)
@@ -144,22 +151,26 @@ def _pretrain(
     pixels = images.get("size") or classifier.encoder.contract.size
     if images.get("holdouts") and options["exclude"] is None and len(held_out):
         options["exclude"] = held_out.images(224)  # the same galaxies in other tables
-    for stage, kept, sizes in _stages(recipe, settings, folder):
-        if "size" in sizes:
-            classifier.encoder.set_image_size(sizes["size"])
-        pixels = sizes.get("pixels", pixels)
+    teachers: list[Encoder] = []
+    for stage, kept, besides in _stages(recipe, settings, folder, options.pop("epochs")):
+        encoder = classifier.encoder
+        if "size" in besides:
+            encoder.set_image_size(besides["size"])
+        pixels = besides.get("pixels", pixels)
         # the paper's public code watched the images that it trained on
-        watched = training if stage.defects else held_out
-        source = watched.images(pixels) if len(watched) else None
-        classifier.pretrain(
-            training.images(pixels),
-            training.votes,
-            recipe=stage,
-            folder=kept,
-            validation=source and partial(validate, source=source, votes=watched.votes),
-            **options,
-        )
-        options["epochs"] = None  # of the first stage
+        watched, source = training if stage.defects else held_out, training.images(pixels)
+        validation = None
+        if len(watched):
+            images_of = watched.images(pixels)
+            validation = partial(validate, source=images_of, votes=watched.votes)
+        options |= {"folder": kept, "validation": validation}
+        if "tower" in besides:
+            say(f"Teacher {besides['tower']}")
+            teachers.append(encoder.with_image_tower(besides["tower"]))
+            captions = as_captions(training.votes, len(training), style=stage.caption_style)
+            pretrain(teachers[-1], source, captions, settings=stage, **options)
+        else:
+            classifier.pretrain(source, training.votes, recipe=stage, teachers=teachers, **options)
     if not world.leads:
         return
     contract = ImageContract(**{**classifier.encoder.contract.to_dict(), **settings["contract"]})
@@ -168,20 +179,27 @@ def _pretrain(
 
 
 def _stages(
-    recipe: str, settings: dict[str, dict[str, Any]], folder: Path
-) -> list[tuple[PretrainSettings, Path, dict[str, int]]]:
-    """Trainings one after the other: settings, the folder that keeps it, sizes of its images."""
+    recipe: str, settings: dict[str, dict[str, Any]], folder: Path, epochs: int | None
+) -> Iterator[tuple[PretrainSettings, Path, dict[str, Any]]]:
+    """Trainings one after the other: settings, the folder that keeps it, what else is said."""
+    from dataclasses import replace
+
     first = _settings(recipe, settings["training"])
-    stages: list[tuple[PretrainSettings, Path, dict[str, int]]] = [(first, folder, {})]
+    yield replace(first, epochs=epochs or first.epochs), folder, {}
     # no word that the first stage taught is forgotten: rows that it zeroed stay zero anyway
-    own = {"words": {"locked_images": True}, "larger": {"locked_texts": True}}
+    images = {"locked_texts": True}
+    own = {"words": {"locked_images": True}, "larger": images, "teachers": images, "taught": images}
     for section, locked in own.items():
-        if values := settings[section]:
-            sizes = {key: n for key, n in values.items() if key in SIZES.get(section, ())}
-            rest = {key: value for key, value in values.items() if key not in sizes}
-            own_settings = _settings(first, {**locked, "prune_words": False, **rest})
-            stages.append((own_settings, folder / section, sizes))
-    return stages
+        if not (values := settings[section]):
+            continue
+        besides = {key: value for key, value in values.items() if key in BESIDES.get(section, ())}
+        rest = {key: value for key, value in values.items() if key not in besides}
+        stage = _settings(first, {**locked, "prune_words": False, **rest})
+        if section == "teachers":
+            for tower in besides.pop("towers", ()):
+                yield stage, folder / section / tower, {**besides, "tower": tower}
+        else:
+            yield stage, folder / section, besides
 
 
 def _read(config: str | None) -> dict[str, dict[str, Any]]:
@@ -196,7 +214,7 @@ def _read(config: str | None) -> dict[str, dict[str, Any]]:
     settings = tomllib.loads(Path(config).read_text()) if config else {}
     for section, values in settings.items():
         of_training = {field.name for field in fields(PretrainSettings)}
-        known = SECTIONS.get(section) or of_training | SIZES.get(section, set())
+        known = SECTIONS.get(section) or of_training | BESIDES.get(section, set())
         wrong = [section] if section not in SECTIONS else sorted(set(values) - known)
         if wrong:
             raise InputError(f"{config}: {', '.join(wrong)} is not a setting of [{section}]")

@@ -77,9 +77,10 @@ class _Tuned(nn.Module):
 
     def __init__(self, encoder: Encoder, head: LinearHead) -> None:
         super().__init__()
+        own = {"dtype": torch.float32, "device": encoder.device}
         self.network = deepcopy(encoder.network)
-        self.vectors = nn.Parameter(torch.tensor(head.weights, dtype=torch.float32))
-        self.bias = nn.Parameter(torch.tensor(head.bias, dtype=torch.float32))
+        self.vectors = nn.Parameter(torch.tensor(head.weights, **own))
+        self.bias = nn.Parameter(torch.tensor(head.bias, **own))
 
 
 @register_fit_method("finetune")

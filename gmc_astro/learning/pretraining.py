@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,7 @@ def pretrain(
     captions: Captions,
     *,
     settings: PretrainSettings | None = None,
+    teachers: Sequence[Encoder] = (),
     exclude: Any = None,
     folder: str | os.PathLike | None = None,
     resume: bool = True,
@@ -104,6 +105,10 @@ def pretrain(
         Language for each row.
     settings : `PretrainSettings`, optional
         Default is ``RECIPES["gmc"]``.
+    teachers : sequence of `~gmc_astro.models.Encoder`, optional
+        Larger encoders, trained before with the encoder's own text tower (see
+        `~gmc_astro.models.Encoder.with_image_tower`). Besides what captions say, the image tower
+        then learns their embeddings, with the weight ``settings.teacher_weight``.
     exclude : SkyCoord, Table, images or ImageSource, optional
         Galaxies to leave out, because a test will show them: see `find_leaks`.
     folder : path-like, optional
@@ -130,7 +135,8 @@ def pretrain(
     ------
     gmc_astro.exceptions.InputError
         If images and captions differ in number, ``folder`` holds another run, the processes
-        cannot share a batch evenly, or no image is left to train on.
+        cannot share a batch evenly, a teacher has another text tower or image size, or no image
+        is left to train on.
 
     References
     ----------
@@ -161,7 +167,7 @@ def pretrain(
     excluded = np.asarray(source.ids)[leaks].astype(str)
     if progress and world.leads and exclude is not None:
         tqdm.write(f"{len(excluded)} of {len(source)} rows excluded: {_first(excluded)}")
-    run = _Run(encoder, source, captions, settings, leaks, world)
+    run = _Run(encoder, source, captions, settings, leaks, world, teachers)
     if folder is not None:
         header = {"excluded": excluded.tolist()} if exclude is not None else {}
         board = tensorboard and world.leads
@@ -194,11 +200,13 @@ class _Run:
         settings: PretrainSettings,
         leaks: np.ndarray,
         world: World,
+        teachers: Sequence[Encoder],
     ) -> None:
         self.settings = settings
         self.leads = world.leads
         self.wait = world.wait
-        self.shuffler = Shuffler(source, excluded=leaks)
+        own_memory = encoder.device if encoder.device.type == "cuda" else None
+        self.shuffler = Shuffler(source, excluded=leaks, device=own_memory)
         self.batch_size = settings.batch_size
         if settings.defects:  # every process draws the same images, and knows of no other
             self.batch_size, world = settings.batch_size // world.size, World()
@@ -206,7 +214,9 @@ class _Run:
         self.steps_an_epoch = max(int((~leaks).sum()) // self.batch_size, 1)
         # of a recipe of one's own the contract has no more than the name
         recipe = source.recipe or COLOURS.get((encoder.contract.recipe or "").upper())
-        self.trainer = Trainer(encoder, captions, settings, self.steps_an_epoch, recipe, world)
+        self.trainer = Trainer(
+            encoder, captions, settings, self.steps_an_epoch, recipe, world, teachers
+        )
         self.folder: RunFolder | None = None
         self.log: list[dict[str, Any]] = []
         self.epoch = 0

@@ -33,6 +33,10 @@ class PretrainSettings:
         Distance of two galaxies' votes, 0 to 1, at which their similarity has fallen to 1/e.
     vote_weight : float, optional
         Weight of the loss of the vote counts, where votes have counts. 0 for no vote head.
+    teacher_weight : float, optional
+        Weight of what teachers say, where there are any: of one minus the cosine between an
+        image's embedding and the mean of theirs [3]_. Their embeddings are of the very same
+        pixels.
     caption_style : str, optional
         Style of the captions written from votes; see `~gmc_astro.morphology.CaptionWriter`.
     locked_images : bool, optional
@@ -82,6 +86,8 @@ class PretrainSettings:
        Setup" (GradCache), arXiv:2101.06983
     .. [2] Zhai et al. 2022, "LiT: Zero-Shot Transfer with Locked-image text Tuning",
        arXiv:2111.07991
+    .. [3] Beyer et al. 2022, "Knowledge distillation: A good teacher is patient and consistent",
+       arXiv:2106.05237
 
     Examples
     --------
@@ -96,6 +102,7 @@ class PretrainSettings:
     loss: str = "soft"
     width: float = 0.1
     vote_weight: float = 0.05
+    teacher_weight: float = 10.0
     caption_style: str = "plain"
     locked_images: bool = False
     locked_texts: bool = False

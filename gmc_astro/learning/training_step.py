@@ -7,18 +7,19 @@ resumed takes the very same steps as one that was not.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import ColourRecipe
-from gmc_astro.learning.augment import draw, training_pixels
+from gmc_astro.learning.augment import Draws, draw, training_pixels
 from gmc_astro.learning.averaging import growing_average
 from gmc_astro.learning.captions import Captions
 from gmc_astro.learning.distributed import World, shared_batch_norm
@@ -137,6 +138,13 @@ class Trainer:
         Colours that the images have.
     world : `World`
         Processes that train together.
+    teachers : sequence of `~gmc_astro.models.Encoder`, optional
+        Encoders of the same text tower, whose embeddings the image tower is to have as well.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If a teacher takes other images, or speaks of them in another space.
     """
 
     def __init__(
@@ -147,8 +155,10 @@ class Trainer:
         steps_an_epoch: int,
         recipe: ColourRecipe | None,
         world: World,
+        teachers: Sequence[Encoder] = (),
     ) -> None:
         self.encoder = encoder
+        self.teachers = [_checked(teacher, encoder) for teacher in teachers]
         self.captions = captions
         self.settings = settings
         self.total_steps = settings.epochs * steps_an_epoch
@@ -189,14 +199,14 @@ class Trainer:
                 encoder.network.requires_grad_(True)
                 encoder.precision = precision
 
-    def step(self, step: int, epoch: int, images: np.ndarray, rows: np.ndarray) -> float:
+    def step(self, step: int, epoch: int, images: np.ndarray | Tensor, rows: np.ndarray) -> float:
         """Change the weights once.
 
         Parameters
         ----------
         step, epoch : int
             Numbers of the step and the epoch, from 0.
-        images : `~numpy.ndarray`, shape (B, H, W, 3), dtype uint8
+        images : `~numpy.ndarray` or `~torch.Tensor`, shape (B, H, W, 3), dtype uint8
             The step's images, of all processes.
         rows : `~numpy.ndarray` of int, shape (B,)
             Their rows.
@@ -221,7 +231,9 @@ class Trainer:
             self.average.update_parameters(self.towers)
         return loss
 
-    def _gradients(self, step: int, epoch: int, images: np.ndarray, rows: np.ndarray) -> float:
+    def _gradients(
+        self, step: int, epoch: int, images: np.ndarray | Tensor, rows: np.ndarray
+    ) -> float:
         """Compute the loss of a batch, and put its gradient at the parameters."""
         settings, encoder, world, captions = self.settings, self.encoder, self.world, self.captions
         seed = settings.seed * 1_000_003 + step
@@ -256,6 +268,10 @@ class Trainer:
             counts = torch.from_numpy(captions.counts(rows, flipped=flipped))
             counts = counts.to(encoder.device)
             loss = loss + settings.vote_weight * self.towers.votes(leaves[0], counts)
+        if self.teachers:
+            taught = self._taught(images, draws)
+            apart = 1 - (leaves[0] * taught).sum(dim=1).mean()
+            loss = loss + settings.teacher_weight * apart
         loss.backward()
         learning = [not settings.locked_images, not settings.locked_texts]
         for part, whole, n, learns in zip(parts, leaves, numbers, learning, strict=True):
@@ -269,13 +285,28 @@ class Trainer:
         world.sum_gradients(list(self.towers.parameters()))
         return loss.item()
 
-    def _pixels(self, images: np.ndarray, draws: Any) -> Tensor:
+    @torch.no_grad()
+    def _taught(self, images: np.ndarray | Tensor, draws: Draws) -> Tensor:
+        """Mean embedding of each image by the teachers, (rows, D)."""
+        n, world = len(images), self.world
+        whole, piece = world.share(n), self.settings.micro_batch or n
+        parts = [torch.zeros(0, self.encoder.dim, device=self.encoder.device)]
+        for start in range(whole.start, whole.stop, piece):
+            part = slice(start, min(start + piece, whole.stop))
+            pixels = self._pixels(images[part], draws[part])
+            total = sum(teacher.image_features(pixels) for teacher in self.teachers)
+            parts.append(F.normalize(total, dim=-1))
+        return world.gather(torch.cat(parts), n)
+
+    def _pixels(self, images: np.ndarray | Tensor, draws: Draws) -> Tensor:
         """Some of the images, as bytes to the device, there changed and normalised."""
         encoder, contract = self.encoder, self.encoder.contract
-        pixels = torch.from_numpy(np.ascontiguousarray(images))
-        if encoder.device.type == "cuda":
-            pixels = pixels.pin_memory()
-        pixels = pixels.to(encoder.device, non_blocking=True)
+        pixels = images
+        if isinstance(images, np.ndarray):
+            pixels = torch.from_numpy(np.ascontiguousarray(images))
+            if encoder.device.type == "cuda":
+                pixels = pixels.pin_memory()
+            pixels = pixels.to(encoder.device, non_blocking=True)
         changes = self.settings.augmentation
         return training_pixels(pixels, contract, changes, draws, recipe=self.recipe)
 
@@ -354,6 +385,27 @@ class Trainer:
         seen = self.optimiser.state[table.weight]["exp_avg_sq"].any(dim=1, keepdim=True)
         with torch.no_grad():
             table.weight.mul_(seen)
+
+
+def _checked(teacher: Encoder, encoder: Encoder) -> Encoder:
+    """Refuse a teacher whose embeddings mean nothing to an encoder."""
+    own, other = encoder.contract, teacher.contract
+    if (own.size, own.mean, own.std) != (other.size, other.mean, other.std):
+        raise InputError(
+            f"teacher {teacher.name} takes images of {other.size} px in its normalisation, "
+            f"{encoder.name} those of {own.size} px; a teacher has to see the very same pixels"
+        )
+    words, others = text_parameters(encoder.network), text_parameters(teacher.network)
+    if [p.shape for p in words] != [p.shape for p in others] or not all(
+        p.equal(q.to(p)) for p, q in zip(words, others, strict=True)
+    ):
+        raise InputError(
+            f"teacher {teacher.name} has another text tower than {encoder.name}; train one from "
+            "Encoder.with_image_tower() with locked_texts=True"
+        )
+    teacher.network.to(encoder.device).eval()
+    teacher.device = encoder.device
+    return teacher
 
 
 def _parameter_groups(towers: _Towers, settings: PretrainSettings) -> list[dict[str, Any]]:

@@ -24,7 +24,12 @@ from gmc_astro.models.device import (
     pick_precision,
     side_by_side,
 )
-from gmc_astro.models.network import encode_text, set_image_size, token_embedding
+from gmc_astro.models.network import (
+    encode_text,
+    set_image_size,
+    token_embedding,
+    with_image_tower,
+)
 from gmc_astro.models.preprocess import dihedral_views, normalise, resize, to_channels_first
 
 __all__ = ["Encoder"]
@@ -109,6 +114,47 @@ class Encoder:
             contract=self.contract,
             model_cfg=self.model_cfg,
             name=self.name,
+            device=self.device,
+            precision=self.precision,
+        )
+
+    def with_image_tower(self, name: str) -> Encoder:
+        """Return an encoder with the same text tower and another, untrained image tower.
+
+        Trained with ``locked_texts``, it comes to share this encoder's space, so that it can be
+        its teacher in `~gmc_astro.learning.pretrain`.
+
+        Parameters
+        ----------
+        name : str
+            Architecture of timm, such as ``"convnext_tiny"``.
+
+        Returns
+        -------
+        encoder : `Encoder`
+            The same tokenizer, contract, device and precision; random weights from torch's
+            generator in its image tower.
+
+        Raises
+        ------
+        gmc_astro.exceptions.CheckpointError
+            If timm cannot build it.
+
+        Examples
+        --------
+        >>> from gmc_astro.models import load_encoder
+        >>> teacher = load_encoder("compact", device="cpu").with_image_tower("test_resnet")
+        >>> teacher.model_cfg["vision_cfg"]["timm_model_name"], teacher.contract.size
+        ('test_resnet', 160)
+        """
+        size = self.contract.size
+        network, model_cfg = with_image_tower(self.network, self.model_cfg, name, size)
+        return Encoder(
+            network,
+            self.tokenizer,
+            contract=self.contract,
+            model_cfg=model_cfg,
+            name=name,
             device=self.device,
             precision=self.precision,
         )

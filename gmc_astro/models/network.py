@@ -32,6 +32,7 @@ __all__ = [
     "text_parameters",
     "token_embedding",
     "tokenizer_of",
+    "with_image_tower",
 ]
 
 CONFIG_FILE = "open_clip_config.json"
@@ -240,6 +241,48 @@ def set_image_size(network: nn.Module, size: int) -> None:
     finally:
         visual.train(training)
     visual.image_size = (size, size)
+
+
+def with_image_tower(
+    network: nn.Module, model_cfg: dict[str, Any], name: str, size: int
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Build a network with the text tower of another and an image tower of random weights.
+
+    Parameters
+    ----------
+    network : `~torch.nn.Module`
+        An open_clip network; stays as it is.
+    model_cfg : dict
+        Its open_clip configuration.
+    name : str
+        Architecture of timm.
+    size : int
+        Pixels on a side of its images.
+
+    Returns
+    -------
+    network : `~torch.nn.Module`
+        The network, on the CPU.
+    model_cfg : dict
+        Its open_clip configuration.
+
+    Raises
+    ------
+    gmc_astro.exceptions.CheckpointError
+        If timm cannot build it.
+    """
+    vision = {
+        "timm_model_name": name,
+        "timm_model_pretrained": False,
+        "timm_pool": "avg",
+        "timm_proj": "linear",
+        "image_size": size,
+    }
+    model_cfg = {**model_cfg, "vision_cfg": vision}
+    built = build_network(model_cfg)
+    words = {k: v for k, v in network.state_dict().items() if not k.startswith("visual.")}
+    built.load_state_dict(words, strict=False)
+    return built, model_cfg
 
 
 def network_from_folder(folder: Path) -> tuple[nn.Module, dict[str, Any]]:

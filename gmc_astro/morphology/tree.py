@@ -187,10 +187,18 @@ class DecisionTree:
             From the first question on. Where several ways lead to a question (every galaxy
             reaches the question for oddities), only what all of them share.
         """
-        needs = self.question(question).needs
-        if needs is not None:
-            return (*self.path(needs[0]), needs)
-        ways = self._ways(question)
+        return self._paths[self.question(question).name]
+
+    @cached_property
+    def _paths(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        """The path of every question: captions ask for them batch by batch."""
+        return {question.name: self._path(question) for question in self.questions}
+
+    def _path(self, question: Question) -> tuple[tuple[str, str], ...]:
+        """What all ways to a question share."""
+        if question.needs is not None:
+            return (*self._path(self.question(question.needs[0])), question.needs)
+        ways = self._ways(question.name)
         first = ways[0] if ways else ()
         return tuple(pair for pair in first if all(pair in way for way in ways))
 

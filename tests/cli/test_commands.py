@@ -214,10 +214,15 @@ caption_style = "varied"
 size = 128
 pixels = 140
 epochs = 1
+[teachers]
+towers = ["test_resnet", "test_convnext"]
+epochs = 1
+[taught]
+epochs = 2
 """
 
 
-def test_pretrain_in_three_stages_with_simulated_galaxies(folder, training_table):
+def test_pretrain_in_all_stages_with_simulated_galaxies(folder, training_table):
     (folder / "config.toml").write_text(CONFIG.format(epochs=1) + PARTS)
     model = folder / "mine"
     command = ("pretrain", training_table, "--config", folder / "config.toml", "-o", model)
@@ -225,16 +230,18 @@ def test_pretrain_in_three_stages_with_simulated_galaxies(folder, training_table
     rows = [TrainingSet.read([training_table]).split(0.5), (range(3), ())]
     kept = 2 * len(rows[0][0]) + sum(hash_is_kept(f"simulated-0-{i:06d}", 0.3) for i in range(3))
     assert f"{kept} to train on" in said
-    logs = [folder / "mine.run" / part / "training_log.jsonl" for part in ("", "words", "larger")]
+    teachers = [f"teachers/{name}" for name in ("test_resnet", "test_convnext")]
+    parts = ["", "words", "larger", *teachers, "taught"]
+    logs = [folder / "mine.run" / part / "training_log.jsonl" for part in parts]
     headers, epochs = [], []
     for log in logs:
         header, *entries = map(json.loads, log.read_text().splitlines())
         headers.append(header["settings"])
         epochs.append(len(entries))
     locked = [(header["locked_images"], header["locked_texts"]) for header in headers]
-    assert locked == [(False, False), (True, False), (False, True)]
-    assert [header["batch_size"] for header in headers] == [8, 8, 8]
-    assert epochs == [1, 1, 1]
+    assert locked == [(False, False), (True, False), *[(False, True)] * 4]
+    assert [header["batch_size"] for header in headers] == [8] * 6
+    assert epochs == [1, 1, 1, 1, 1, 2]
     encoder = GalaxyMorphologyClassifier(model).encoder
     assert encoder.contract.size == 128
     known = encoder.unknown_words(["a spherical ball"])
