@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from open_clip.factory import get_model_config
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gmc_astro.exceptions import CheckpointError, InputError
 
@@ -173,10 +174,20 @@ def encode_text(network: nn.Module, tokens: Tensor) -> Tensor:
     dtype = network.transformer.get_cast_dtype()
     x = network.token_embedding(tokens).to(dtype)
     x = x + network.positional_embedding[:length].to(dtype)
-    x = network.ln_final(network.transformer(x, attn_mask=mask[:length, :length]))
+    with _attention_of_any_length(tokens.device):
+        x = network.transformer(x, attn_mask=mask[:length, :length])
+    x = network.ln_final(x)
     x = x[torch.arange(len(x), device=x.device), tokens.argmax(dim=-1)]
     projection = network.text_projection
     return projection(x) if isinstance(projection, nn.Linear) else x @ projection
+
+
+def _attention_of_any_length(device: torch.device) -> AbstractContextManager:
+    """Leave out cuDNN's attention, which plans anew for each number and length of texts."""
+    if device.type != "cuda":
+        return nullcontext()
+    others = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+    return sdpa_kernel(others)
 
 
 def token_embedding(network: nn.Module) -> nn.Embedding | None:
