@@ -34,6 +34,7 @@ SECTIONS = {
 BESIDES = {
     "larger": {"size", "pixels"},
     "teachers": {"size", "pixels", "towers"},
+    "taught": {"itself"},
 }
 
 
@@ -116,6 +117,7 @@ def _pretrain(
     **options: Any,
 ) -> None:
     """Read, train, save: what the command does in each process."""
+    from copy import deepcopy
     from functools import partial
     from pathlib import Path
 
@@ -170,6 +172,8 @@ def _pretrain(
             captions = as_captions(training.votes, len(training), style=stage.caption_style)
             pretrain(teachers[-1], source, captions, settings=stage, **options)
         else:
+            if besides.get("itself"):
+                teachers.append(encoder.with_network(deepcopy(encoder.network)))
             classifier.pretrain(source, training.votes, recipe=stage, teachers=teachers, **options)
     if not world.leads:
         return

@@ -58,6 +58,10 @@ class PretrainSettings:
     ema : float, optional
         Decay of the exponential moving average of the weights, which becomes the result;
         less during the first steps. 0 takes the last weights instead.
+    start_share : float, optional
+        Share of the weights that the networks had before in the result, a mean of both [4]_:
+        a training that goes on from a trained model then loses less of what that could do. From
+        random weights it must be 0.
     precision : {None, "fp32", "bf16"}, optional
         Number format of the network's arithmetic. Default is the encoder's.
     compile : bool or str, optional
@@ -77,8 +81,8 @@ class PretrainSettings:
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If the loss has no such name, a size is not positive, both towers are locked, or words are
-        to be pruned in a locked text tower.
+        If the loss has no such name, a size is not positive, a share is none, both towers are
+        locked, or words are to be pruned in a locked text tower.
 
     References
     ----------
@@ -88,6 +92,7 @@ class PretrainSettings:
        arXiv:2111.07991
     .. [3] Beyer et al. 2022, "Knowledge distillation: A good teacher is patient and consistent",
        arXiv:2106.05237
+    .. [4] Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", arXiv:2109.01903
 
     Examples
     --------
@@ -113,6 +118,7 @@ class PretrainSettings:
     warmup: float = 0.1
     final_rate: float = 0.01
     ema: float = 0.998
+    start_share: float = 0.0
     precision: str | None = None
     compile: bool | str = False
     defects: bool = False
@@ -127,6 +133,8 @@ class PretrainSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name}={value} must be 1 or more")
+        if not 0 <= self.start_share < 1:
+            raise InputError(f"start_share={self.start_share} must be 0 or more, and less than 1")
         if self.locked_images and self.locked_texts:
             raise InputError("locked_images and locked_texts leave nothing to train; give one")
         if self.locked_texts and self.prune_words:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -25,6 +24,7 @@ from gmc_astro.learning.captions import Captions
 from gmc_astro.learning.distributed import World, shared_batch_norm
 from gmc_astro.learning.losses import LOSSES, Pairs
 from gmc_astro.learning.settings import PretrainSettings
+from gmc_astro.learning.teaching import Teachers, cosine_loss
 from gmc_astro.learning.vote_head import VoteLayer
 from gmc_astro.models import Encoder
 from gmc_astro.models.device import pick_precision
@@ -158,7 +158,7 @@ class Trainer:
         teachers: Sequence[Encoder] = (),
     ) -> None:
         self.encoder = encoder
-        self.teachers = [_checked(teacher, encoder) for teacher in teachers]
+        self.teachers = Teachers(teachers, encoder)
         self.captions = captions
         self.settings = settings
         self.total_steps = settings.epochs * steps_an_epoch
@@ -175,6 +175,9 @@ class Trainer:
             betas=settings.betas,
             fused=encoder.device.type in ("cpu", "cuda"),
         )
+        self.start: dict[str, Tensor] = {}
+        if settings.start_share:
+            self.start = {k: v.clone() for k, v in encoder.network.state_dict().items()}
         self.average = AveragedModel(
             self.towers, multi_avg_fn=growing_average(settings.ema), use_buffers=True
         )
@@ -270,8 +273,7 @@ class Trainer:
             loss = loss + settings.vote_weight * self.towers.votes(leaves[0], counts)
         if self.teachers:
             taught = self._taught(images, draws)
-            apart = 1 - (leaves[0] * taught).sum(dim=1).mean()
-            loss = loss + settings.teacher_weight * apart
+            loss = loss + settings.teacher_weight * cosine_loss(leaves[0], taught)
         loss.backward()
         learning = [not settings.locked_images, not settings.locked_texts]
         for part, whole, n, learns in zip(parts, leaves, numbers, learning, strict=True):
@@ -285,7 +287,6 @@ class Trainer:
         world.sum_gradients(list(self.towers.parameters()))
         return loss.item()
 
-    @torch.no_grad()
     def _taught(self, images: np.ndarray | Tensor, draws: Draws) -> Tensor:
         """Mean embedding of each image by the teachers, (rows, D)."""
         n, world = len(images), self.world
@@ -294,8 +295,7 @@ class Trainer:
         for start in range(whole.start, whole.stop, piece):
             part = slice(start, min(start + piece, whole.stop))
             pixels = self._pixels(images[part], draws[part])
-            total = sum(teacher.image_features(pixels) for teacher in self.teachers)
-            parts.append(F.normalize(total, dim=-1))
+            parts.append(self.teachers.image_features(pixels))
         return world.gather(torch.cat(parts), n)
 
     def _pixels(self, images: np.ndarray | Tensor, draws: Draws) -> Tensor:
@@ -344,35 +344,42 @@ class Trainer:
     @contextmanager
     def averaged_weights(self) -> Iterator[None]:
         """Put the averaged weights into the network for as long as the context lasts."""
-        if not self.settings.ema:
-            yield
-            return
         own = {name: value.clone() for name, value in self.towers.state_dict().items()}
-        self.towers.load_state_dict(self.average.module.state_dict())
+        self._average()
         try:
             yield
         finally:
             self.towers.load_state_dict(own)
+
+    def _average(self) -> None:
+        """Put the mean over the last steps into the network, and that of its start and its end."""
+        if self.settings.ema:
+            self.towers.load_state_dict(self.average.module.state_dict())
+        with torch.no_grad():
+            for name, value in self.towers.network.state_dict().items():
+                if name in self.start and value.is_floating_point():
+                    value.lerp_(self.start[name], self.settings.start_share)
 
     def state(self) -> dict[str, Any]:
         """Everything that a later process needs to go on."""
         return {
             "towers": self.towers.state_dict(),
             "average": self.average.state_dict() if self.settings.ema else {},
+            "start": self.start,
             "optimiser": self.optimiser.state_dict(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
         self.towers.load_state_dict(state["towers"])
+        self.start = {k: v.to(self.encoder.device) for k, v in state["start"].items()}
         if self.settings.ema:
             self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
 
     def finish(self) -> None:
         """Leave the averaged weights in the network."""
-        if self.settings.ema:
-            self.towers.load_state_dict(self.average.module.state_dict())
+        self._average()
         if self.settings.prune_words:
             self.prune_words()
         self.towers.eval()
@@ -385,27 +392,6 @@ class Trainer:
         seen = self.optimiser.state[table.weight]["exp_avg_sq"].any(dim=1, keepdim=True)
         with torch.no_grad():
             table.weight.mul_(seen)
-
-
-def _checked(teacher: Encoder, encoder: Encoder) -> Encoder:
-    """Refuse a teacher whose embeddings mean nothing to an encoder."""
-    own, other = encoder.contract, teacher.contract
-    if (own.size, own.mean, own.std) != (other.size, other.mean, other.std):
-        raise InputError(
-            f"teacher {teacher.name} takes images of {other.size} px in its normalisation, "
-            f"{encoder.name} those of {own.size} px; a teacher has to see the very same pixels"
-        )
-    words, others = text_parameters(encoder.network), text_parameters(teacher.network)
-    if [p.shape for p in words] != [p.shape for p in others] or not all(
-        p.equal(q.to(p)) for p, q in zip(words, others, strict=True)
-    ):
-        raise InputError(
-            f"teacher {teacher.name} has another text tower than {encoder.name}; train one from "
-            "Encoder.with_image_tower() with locked_texts=True"
-        )
-    teacher.network.to(encoder.device).eval()
-    teacher.device = encoder.device
-    return teacher
 
 
 def _parameter_groups(towers: _Towers, settings: PretrainSettings) -> list[dict[str, Any]]:

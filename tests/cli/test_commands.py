@@ -218,6 +218,8 @@ epochs = 1
 towers = ["test_resnet", "test_convnext"]
 epochs = 1
 [taught]
+itself = true
+start_share = 0.5
 epochs = 2
 """
 

@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from gmc_astro import open_images
 from gmc_astro.learning.shuffling import Shuffler
@@ -37,6 +38,16 @@ def test_an_epoch_has_every_row_once(stack, memory_limit):
     assert len(seen) == N
     assert sorted(seen) == list(range(N))
     assert seen != sorted(seen)
+
+
+def test_images_held_on_a_device_are_the_same(stack):
+    shufflers = [Shuffler(open_images(stack), device=d) for d in (None, torch.device("cpu"))]
+    for (images, rows), (held, same) in zip(
+        *(shuffler.batches(64, seed=3, epoch=1) for shuffler in shufflers), strict=True
+    ):
+        assert isinstance(held, torch.Tensor)
+        np.testing.assert_array_equal(rows, same)
+        np.testing.assert_array_equal(images, held.numpy())
 
 
 @pytest.mark.parametrize("memory_limit", [10**9, 1000], ids=["held", "blocks"])

@@ -23,9 +23,9 @@ def captions(labels):
     return FixedCaptions([f"a galaxy, measured {label} in outline" for label in labels])
 
 
-def gradients(encoder, captions, pictures, settings, *, frozen_norm=False):
+def gradients(encoder, captions, pictures, settings, *, frozen_norm=False, teachers=()):
     """Gradients of a first step, by name."""
-    trainer = Trainer(encoder, captions, settings, 2, None, World())
+    trainer = Trainer(encoder, captions, settings, 2, None, World(), teachers)
     rows = np.arange(16)
     trainer.towers.train()
     if frozen_norm:  # batch normalisation alone depends on what is in the network together
