@@ -25,8 +25,10 @@ from gmc_astro import GalaxyMorphologyClassifier
 from gmc_astro.learning import (
     SAME_GALAXY,
     TrainingSet,
+    expected_calibration_error,
     hash_source,
     nearest_bits,
+    negative_log_likelihood,
     split_tables,
     text_embeddings,
 )
@@ -155,12 +157,15 @@ def galaxy_zoo_2(parts: Parts) -> tuple[dict, list[str]]:
     training, held_out = parts.split("gz2_five_class")
     truth, names = five_classes(held_out), np.array(GZ2_FIVE_CLASS.names)
     embeddings = parts.embed(held_out)
-    shown = names[probabilities(parts.classifier, GZ2_FIVE_CLASS, embeddings).argmax(axis=1)]
+    words = probabilities(parts.classifier, GZ2_FIVE_CLASS, embeddings)
+    shown, targets = names[words.argmax(axis=1)], (truth[:, None] == names).argmax(axis=1)
     right = shown == truth
     zero_shot = {
         "accuracy": round(float(right.mean()), 4),
         "interval_95": interval(right),
         "macro_f1": round(float(f1_score(truth, shown, average="macro")), 4),
+        "log_loss": round(float(negative_log_likelihood(words, targets)), 4),
+        "calibration_error": round(float(expected_calibration_error(words, targets)), 4),
     }
     kept = parts.embed(training), five_classes(training)
     few = fit_few(parts, GZ2_FIVE_CLASS, kept, embeddings, TEN)
@@ -174,6 +179,8 @@ def galaxy_zoo_2(parts: Parts) -> tuple[dict, list[str]]:
         f"gz2_five_class, {len(truth)} held out, natural class balance",
         f"  zero-shot: accuracy {zero_shot['accuracy']:.3f} {zero_shot['interval_95']}, "
         f"macro-F1 {zero_shot['macro_f1']:.3f}",
+        f"  zero-shot: log loss {zero_shot['log_loss']:.3f}, expected calibration error "
+        f"{zero_shot['calibration_error']:.3f}",
         f"  {TEN} labels a class, {DRAWS} draws: accuracy {spread(scores['accuracy'])}, "
         f"macro-F1 {spread(scores['macro_f1'])}",
         "  zero-shot, rows: volunteers' class, columns: predicted",

@@ -72,7 +72,12 @@ class ModelUser(ClassifierMixin, BaseEstimator):
     @property
     def holds_weights(self) -> bool:
         """Whether it has weights of its own, which ``model`` cannot bring back."""
-        return self._is_tuned or hasattr(self, "training_log_")
+        return self._is_tuned or self._was_trained
+
+    @property
+    def _was_trained(self) -> bool:
+        """Whether the model itself was changed."""
+        return hasattr(self, "training_log_") or hasattr(self, "temperature_")
 
     def _checkpoint(self) -> Checkpoint:
         """Load the model once for as long as the arguments that name it stay the same."""
@@ -88,7 +93,7 @@ class ModelUser(ClassifierMixin, BaseEstimator):
         """Leave a network that its name can bring back out of pickles, and what is only fast."""
         state = super().__getstate__().copy()
         state.pop("_cache", None)
-        if not hasattr(self, "training_log_"):
+        if not self._was_trained:
             state.pop("_loaded", None)
             state.pop("_loaded_key", None)
         return state

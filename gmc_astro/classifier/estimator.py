@@ -58,6 +58,8 @@ class GalaxyMorphologyClassifier(Fitting):
         where there were too few.
     fit_log_ : dict
         What `fit` chose.
+    temperature_ : float
+        By which `calibrate_words` divided the logits of words.
     training_log_ : list of dict
         One entry an epoch of `pretrain`.
     excluded_ : `~numpy.ndarray` of str

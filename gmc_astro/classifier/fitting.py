@@ -19,8 +19,10 @@ from gmc_astro.learning import (
     as_captions,
     class_shares,
     find_method,
+    fit_calibrator,
     labelled_images,
     pretrain,
+    text_embeddings,
     trust,
 )
 from gmc_astro.models import Encoder
@@ -150,6 +152,58 @@ class Fitting(Predicting):
             random_state=self.random_state,
         )
         return self._learn(labelled, "probe")
+
+    def calibrate_words(
+        self,
+        images: Any,
+        labels: ArrayLike,
+        *,
+        progress: bool = False,
+        **source: Any,
+    ) -> GalaxyMorphologyClassifier:
+        """Make zero-shot probabilities as sure as they are right, by labelled images.
+
+        One number changes, the factor from cosine similarity to logits (temperature scaling
+        [1]_): the most probable class of an image stays what it was. The factor then holds for
+        all classes that are named, and for a head that is fitted afterwards.
+
+        Parameters
+        ----------
+        images, progress, **source
+            As for `zero_shot`. Rows without an image are left out.
+        labels : array_like
+            As for `fit`, of the constructor's ``classes`` or else of the model's own; of vote
+            fractions the class of the largest counts.
+
+        Returns
+        -------
+        self : `GalaxyMorphologyClassifier`
+            With ``temperature_``, by which logits are divided; a model of one's own keeps it
+            where it is saved.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If labels and images differ in number, a label is not one of the classes, or fewer
+            than two classes have an image.
+        sklearn.exceptions.NotFittedError
+            If no classes are given anywhere.
+
+        References
+        ----------
+        .. [1] Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599
+        """
+        scheme = self._scheme(None)
+        shares, _ = class_shares(labels, scheme.names)
+        embedded = self._embed(self._open(images, source), self._views(scheme), progress)
+        rows = _labelled_rows(embedded.ok, shares, np.ones(len(shares)))
+        encoder = self.encoder
+        cosines = embedded.embeddings[rows] @ text_embeddings(encoder, scheme).T
+        targets = shares[rows].argmax(axis=1)
+        found = fit_calibrator(encoder.logit_scale * cosines, targets, kind="temperature")
+        encoder.set_logit_scale(encoder.logit_scale / found.temperature)
+        self.temperature_ = found.temperature
+        return self
 
     def _shares(self, labels: ArrayLike) -> tuple[np.ndarray, ClassScheme]:
         """Share of each class in each row, and the classes."""

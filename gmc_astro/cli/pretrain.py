@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from gmc_astro.classifier import GalaxyMorphologyClassifier
     from gmc_astro.learning import PretrainSettings, TrainingSet, World
     from gmc_astro.models import Encoder
 
 __all__ = ["command"]
 
 SECTIONS = {
-    "model": {"architecture", "weights", "name", "classes", "dtype", "card"},
+    "model": {"architecture", "weights", "name", "classes", "calibrate", "dtype", "card"},
     "images": {
         *("root", "tables", "size", "outlines", "exclude"),
         *("holdout", "holdouts", "repeats", "simulated"),
@@ -177,6 +178,9 @@ def _pretrain(
             classifier.pretrain(source, training.votes, recipe=stage, teachers=teachers, **options)
     if not world.leads:
         return
+    if "calibrate" in model:
+        _calibrate(classifier, training, _tables((), {**images, "tables": [model["calibrate"]]})[0])
+        say(f"Probabilities in words divided by temperature {classifier.temperature_:.2f}")
     contract = ImageContract(**{**classifier.encoder.contract.to_dict(), **settings["contract"]})
     classifier.save(output, contract=contract, dtype=model.get("dtype", "float32"), card=card)
     say(f"Checkpoint: {output}\nLog: {folder / 'training_log.jsonl'}")
@@ -204,6 +208,28 @@ def _stages(
                 yield stage, folder / section / tower, {**besides, "tower": tower}
         else:
             yield stage, folder / section, besides
+
+
+def _calibrate(classifier: GalaxyMorphologyClassifier, training: TrainingSet, table: str) -> None:
+    """Calibrate words on the rows of a table that were trained on, whose labels are classes."""
+    from pathlib import Path
+
+    import numpy as np
+
+    from gmc_astro.exceptions import InputError
+    from gmc_astro.sources import read_catalog
+    from gmc_astro.sources.tables import file_column
+
+    path = Path(table, "labels.csv") if Path(table).is_dir() else Path(table)
+    catalog = read_catalog(path)
+    if "label" not in catalog.colnames:
+        raise InputError(f"model.calibrate: {path} has no column label")
+    files = file_column(catalog, None, path.parent)
+    known = dict(zip(files, map(str, catalog["label"]), strict=True))
+    ids = np.asarray(training.images(classifier.encoder.contract.size).ids).astype(str)
+    seen = zip(training.paths, np.isin(ids, classifier.excluded_), strict=True)
+    labels = {file: known[file] for file, left_out in seen if file in known and not left_out}
+    classifier.calibrate_words(list(labels), list(labels.values()))
 
 
 def _read(config: str | None) -> dict[str, dict[str, Any]]:

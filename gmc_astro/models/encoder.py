@@ -199,6 +199,32 @@ class Encoder:
         """Factor from cosine similarity to logits that the network was trained with."""
         return float(self.network.logit_scale.detach().exp())
 
+    def set_logit_scale(self, scale: float) -> None:
+        """Set the factor from cosine similarity to logits.
+
+        Parameters
+        ----------
+        scale : float
+            More than 0; the larger, the surer are probabilities in words.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If it is not.
+
+        Examples
+        --------
+        >>> from gmc_astro.models import load_encoder
+        >>> encoder = load_encoder("compact", device="cpu")
+        >>> encoder.set_logit_scale(20.0)
+        >>> round(encoder.logit_scale, 3)
+        20.0
+        """
+        if not 0 < scale < np.inf:
+            raise InputError(f"scale={scale} must be more than 0")
+        with torch.no_grad():
+            self.network.logit_scale.fill_(float(np.log(scale)))
+
     @property
     def default_batch_size(self) -> int:
         """Images at a time: enough to fill the processor, little enough for its memory."""

@@ -250,6 +250,35 @@ def test_pretrain_in_all_stages_with_simulated_galaxies(folder, training_table):
     assert "spherical" not in known or "ball" not in known
 
 
+def test_words_of_a_pretrained_model_are_calibrated(folder, labels):
+    table = Table.read(folder / "labels.csv")
+    table["label"] = np.where(labels == "round", "smooth_completely_round", "edge_on")
+    table.write(folder / "five.csv")
+    plain = CONFIG.format(epochs=1)
+    asked = plain.replace("[model]", f'[model]\ncalibrate = "{folder}/five.csv"')
+    scales = []
+    for name, text in (("plain", plain), ("calibrated", asked)):
+        (folder / f"{name}.toml").write_text(text)
+        options = ("--config", folder / f"{name}.toml", "-o", folder / name)
+        said = run("pretrain", folder / "five.csv", *options).output
+        assert ("divided by temperature" in said) == (name == "calibrated")
+        scales.append(GalaxyMorphologyClassifier(folder / name).encoder.logit_scale)
+    assert scales[0] != pytest.approx(scales[1], rel=0.02)
+
+
+def test_calibration_wants_a_table_with_labels(folder, training_table):
+    (folder / "config.toml").write_text(
+        CONFIG.format(epochs=1).replace("[model]", f'[model]\ncalibrate = "{folder}/bare.csv"')
+    )
+    table = Table.read(training_table)
+    table.remove_column("label")
+    table.write(folder / "bare.csv")
+    options = ("--config", folder / "config.toml", "-o", folder / "mine")
+    assert (
+        "bare.csv has no column label" in run("pretrain", training_table, *options, code=2).output
+    )
+
+
 def test_outlines_that_were_kept_are_of_the_files_at_hand(training_table, tmp_path):
     """As many other files, or the same in another order, do not get each other's outlines."""
     parts, kept = TrainingSet.read([training_table]).split(0.5), tmp_path / "axis_ratios.npz"
