@@ -110,6 +110,18 @@ class World:
             laid_out = torch.empty_like(parameter.detach()).copy_(total.view(parameter.shape))
             parameter.grad = laid_out if found else None
 
+    def start_alike(self, module: nn.Module) -> None:
+        """Give every process the first one's weights: random ones may differ.
+
+        Parameters
+        ----------
+        module : `~torch.nn.Module`
+            The same architecture in every process; changed in place.
+        """
+        if self.size > 1:
+            for value in module.state_dict().values():
+                dist.broadcast(value, src=0)
+
     def wait(self) -> None:
         """Wait until every process has come here."""
         if self.size > 1:

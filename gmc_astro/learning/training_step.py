@@ -165,6 +165,7 @@ class Trainer:
         self.recipe = recipe
         self.world = world
         self.towers = _Towers(encoder, settings, captions)
+        world.start_alike(self.towers)
         encoder.network.logit_scale.requires_grad_(not settings.defects)
         encoder.network.visual.requires_grad_(not settings.locked_images)
         for parameter in text_parameters(encoder.network):

@@ -120,6 +120,49 @@ def test_two_processes_train_as_one(training, tmp_path, loss, rate):
     assert finished.stdout.count("Checkpoint:") == 1
 
 
+DIFFERENT_STARTS = """
+import sys
+import numpy as np, torch
+from gmc_astro import open_images
+from gmc_astro.learning import FixedCaptions, PretrainSettings, joined_processes, pretrain
+from gmc_astro.models import load_encoder
+
+pictures = np.load(sys.argv[1])
+captions = FixedCaptions(["a round galaxy", "an elongated galaxy"] * (len(pictures) // 2))
+settings = PretrainSettings(epochs=2, batch_size=8, locked_texts=True, precision="fp32")
+with joined_processes("cpu") as (world, device):
+    torch.manual_seed(world.rank)
+    encoder = load_encoder(sys.argv[2], device=device)
+    larger = encoder.with_image_tower("test_convnext")
+    own = larger.weights_sha256
+    for learner, teachers in ((larger, ()), (encoder, (larger,))):
+        pretrain(
+            learner, open_images(pictures), captions, settings=settings, teachers=teachers,
+            progress=False,
+        )
+    print("\\n", own, larger.weights_sha256, encoder.weights_sha256, flush=True)
+"""
+
+
+def test_random_weights_of_two_processes_become_the_same(tiny_folder, pictures, tmp_path):
+    """A teacher with other random weights in each, and then what it taught."""
+    np.save(tmp_path / "pictures.npy", pictures[:16])
+    (tmp_path / "script.py").write_text(DIFFERENT_STARTS)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    files = [tmp_path / name for name in ("script.py", "pictures.npy")]
+    finished = subprocess.run(
+        [*torchrun, "--master-port", "0", "--standalone", *map(str, files), str(tiny_folder)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert finished.returncode == 0, finished.stderr
+    hashes = [line.split() for line in finished.stdout.splitlines() if len(line.split()) == 3]
+    (start, teacher, taught), other = hashes
+    assert other[0] != start
+    assert other[1:] == [teacher, taught]
+
+
 def test_a_batch_that_cannot_be_shared():
     from gmc_astro.exceptions import InputError
     from gmc_astro.learning import PretrainSettings
