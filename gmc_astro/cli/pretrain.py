@@ -154,6 +154,9 @@ def _pretrain(
     pixels = images.get("size") or classifier.encoder.contract.size
     if images.get("holdouts") and options["exclude"] is None and len(held_out):
         options["exclude"] = held_out.images(224)  # the same galaxies in other tables
+    known: dict[str, str] = {}
+    if "calibrate" in model:
+        known = _labels(_tables((), {**images, "tables": [model["calibrate"]]})[0])
     teachers: list[Encoder] = []
     for stage, kept, besides in _stages(recipe, settings, folder, options.pop("epochs")):
         encoder = classifier.encoder
@@ -178,8 +181,8 @@ def _pretrain(
             classifier.pretrain(source, training.votes, recipe=stage, teachers=teachers, **options)
     if not world.leads:
         return
-    if "calibrate" in model:
-        _calibrate(classifier, training, _tables((), {**images, "tables": [model["calibrate"]]})[0])
+    if known:
+        _calibrate(classifier, training, known)
         say(f"Probabilities in words divided by temperature {classifier.temperature_:.2f}")
     contract = ImageContract(**{**classifier.encoder.contract.to_dict(), **settings["contract"]})
     classifier.save(output, contract=contract, dtype=model.get("dtype", "float32"), card=card)
@@ -210,11 +213,9 @@ def _stages(
             yield stage, folder / section, besides
 
 
-def _calibrate(classifier: GalaxyMorphologyClassifier, training: TrainingSet, table: str) -> None:
-    """Calibrate words on the rows of a table that were trained on, whose labels are classes."""
+def _labels(table: str) -> dict[str, str]:
+    """Label of each file of a table or folder."""
     from pathlib import Path
-
-    import numpy as np
 
     from gmc_astro.exceptions import InputError
     from gmc_astro.sources import read_catalog
@@ -225,7 +226,15 @@ def _calibrate(classifier: GalaxyMorphologyClassifier, training: TrainingSet, ta
     if "label" not in catalog.colnames:
         raise InputError(f"model.calibrate: {path} has no column label")
     files = file_column(catalog, None, path.parent)
-    known = dict(zip(files, map(str, catalog["label"]), strict=True))
+    return dict(zip(files, map(str, catalog["label"]), strict=True))
+
+
+def _calibrate(
+    classifier: GalaxyMorphologyClassifier, training: TrainingSet, known: dict[str, str]
+) -> None:
+    """Calibrate words on the labelled files that were trained on."""
+    import numpy as np
+
     ids = np.asarray(training.images(classifier.encoder.contract.size).ids).astype(str)
     seen = zip(training.paths, np.isin(ids, classifier.excluded_), strict=True)
     labels = {file: known[file] for file, left_out in seen if file in known and not left_out}
