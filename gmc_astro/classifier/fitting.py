@@ -178,8 +178,8 @@ class Fitting(Predicting):
         Returns
         -------
         self : `GalaxyMorphologyClassifier`
-            With ``temperature_``, by which logits are divided; a model of one's own keeps it
-            where it is saved.
+            With ``temperature_``, by which logits are divided; `save` keeps the factor with the
+            model.
 
         Raises
         ------

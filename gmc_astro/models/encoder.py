@@ -108,12 +108,16 @@ class Encoder:
         encoder : `Encoder`
             The same tokenizer, contract, device and precision.
         """
+        return self._around(network, self.model_cfg, self.name)
+
+    def _around(self, network: nn.Module, model_cfg: dict[str, Any], name: str) -> Encoder:
+        """Return an encoder with the tokenizer, contract, device and precision of this one."""
         return Encoder(
             network,
             self.tokenizer,
             contract=self.contract,
-            model_cfg=self.model_cfg,
-            name=self.name,
+            model_cfg=model_cfg,
+            name=name,
             device=self.device,
             precision=self.precision,
         )
@@ -149,15 +153,7 @@ class Encoder:
         """
         size = self.contract.size
         network, model_cfg = with_image_tower(self.network, self.model_cfg, name, size)
-        return Encoder(
-            network,
-            self.tokenizer,
-            contract=self.contract,
-            model_cfg=model_cfg,
-            name=name,
-            device=self.device,
-            precision=self.precision,
-        )
+        return self._around(network, model_cfg, name)
 
     def set_image_size(self, size: int) -> None:
         """Let the image tower take images of another size, with the weights that it has.
@@ -196,7 +192,7 @@ class Encoder:
 
     @property
     def logit_scale(self) -> float:
-        """Factor from cosine similarity to logits that the network was trained with."""
+        """Factor from cosine similarity to logits: learnt in training, or set afterwards."""
         return float(self.network.logit_scale.detach().exp())
 
     def set_logit_scale(self, scale: float) -> None:
