@@ -242,10 +242,8 @@ def _mean_prompts(encoder: Encoder, prompts: Sequence[Sequence[str]]) -> np.ndar
     return means / np.linalg.norm(means, axis=1, keepdims=True)
 
 
-def class_starts(
-    encoder: Encoder, scheme: ClassScheme, embeddings: np.ndarray, targets: np.ndarray
-) -> np.ndarray:
-    """Where a probe starts: the classes' words, or their mean image where a name says nothing.
+def class_starts(encoder: Encoder, scheme: ClassScheme) -> np.ndarray:
+    """Where a probe starts: the classes' words, where their names say something.
 
     Parameters
     ----------
@@ -253,15 +251,12 @@ def class_starts(
         The encoder.
     scheme : `~gmc_astro.morphology.ClassScheme`
         The classes. A name that is only a number says nothing.
-    embeddings : `~numpy.ndarray`, shape (N, D)
-        Unit vectors of the labelled images.
-    targets : `~numpy.ndarray` of int, shape (N,)
-        Class of each.
 
     Returns
     -------
     starts : `~numpy.ndarray`, shape (K, D)
-        One vector a class, of unit length; zero for a number that labels no image.
+        One vector a class, of unit length; NaN for a number, which `fit_probe` replaces by the
+        mean image of the labels that it fits on.
 
     Examples
     --------
@@ -269,19 +264,13 @@ def class_starts(
     >>> from gmc_astro.learning import class_starts
     >>> from gmc_astro.models import load_encoder
     >>> from gmc_astro.morphology import ClassScheme
-    >>> scheme = ClassScheme.from_any(["0", "1"])
-    >>> vectors = np.eye(2, 256, dtype=np.float32)
-    >>> encoder = load_encoder("compact", device="cpu")
-    >>> starts = class_starts(encoder, scheme, vectors, np.array([0, 1]))
-    >>> bool(np.allclose(starts, vectors))
-    True
+    >>> scheme = ClassScheme.from_any(["0", "a spiral galaxy"])
+    >>> starts = class_starts(load_encoder("compact", device="cpu"), scheme)
+    >>> np.isnan(starts).all(axis=1)
+    array([ True, False])
     """
-    starts = np.zeros((len(scheme.names), encoder.dim), np.float32)
+    starts = np.full((len(scheme.names), encoder.dim), np.nan, np.float32)
     spoken = [k for k, name in enumerate(scheme.names) if not name.isdigit()]
     if spoken:
         starts[spoken] = _mean_prompts(encoder, [scheme.classes[scheme.names[k]] for k in spoken])
-    for k in set(range(len(scheme.names))) - set(spoken):
-        if (targets == k).any():
-            mean = embeddings[targets == k].mean(axis=0)
-            starts[k] = mean / np.linalg.norm(mean)
     return starts

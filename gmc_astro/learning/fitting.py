@@ -109,7 +109,7 @@ class Labelled:
     @property
     def starts(self) -> np.ndarray:
         """Where a head starts, shape (K, D): see `~gmc_astro.learning.class_starts`."""
-        return class_starts(self.encoder, self.scheme, self.embeddings, self.targets)
+        return class_starts(self.encoder, self.scheme)
 
 
 @dataclass(frozen=True)

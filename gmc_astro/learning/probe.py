@@ -182,7 +182,8 @@ def fit_probe(
     targets : `~numpy.ndarray` of int, shape (N,), or float, shape (N, K)
         Class of each image, 0 to K - 1, or the share of each class (votes), rows of sum 1.
     text_embeddings : `~numpy.ndarray`, shape (K, D)
-        Unit vectors of the classes' prompts.
+        Unit vectors of the classes' prompts. A class whose vector is NaN, as it has no words,
+        starts at its mean image; in a cross-validation at that of the images not held out.
     scale : float
         The encoder's logit scale.
     strength : float, optional
@@ -225,12 +226,13 @@ def fit_probe(
     array([0, 0, 0, 1, 1, 1])
     """
     rows = _Rows.of(scale * np.asarray(embeddings, np.float64), targets, weights, text_embeddings)
-    start = np.asarray(text_embeddings, np.float64)
+    words = np.asarray(text_embeddings, np.float64)
     with threadpool_limits(1 if rows.features.size < _LARGE else None):
         usual = 1.0
         if strength is None:
-            strength, usual = _choose_pull(rows, start, random_state)
+            strength, usual = _choose_pull(rows, words, random_state)
         share = usual if share is None else share
+        start = rows.start(words)
         found, bias = _solve(rows, start, strength)
     return LinearHead(start + share * (found - start), share * bias, scale, strength, share)
 
@@ -258,6 +260,12 @@ class _Rows:
 
     def __getitem__(self, rows: np.ndarray) -> _Rows:
         return _Rows(self.features[rows], self.shares[rows], self.weights[rows])
+
+    def start(self, words: np.ndarray) -> np.ndarray:
+        """The words (K, D); for NaN the mean of the class's rows, zero where it has none."""
+        sums = self.shares.T @ (self.weights[:, None] * self.features)
+        means = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+        return np.where(np.isnan(words), means, words)
 
     @cached_property
     def with_ones(self) -> np.ndarray:
@@ -289,7 +297,7 @@ class _Rows:
         return -self.weights * (self.shares * log_softmax(logits, axis=-1)).sum(axis=-1)
 
 
-def _choose_pull(rows: _Rows, start: np.ndarray, random_state: int) -> tuple[float, float]:
+def _choose_pull(rows: _Rows, words: np.ndarray, random_state: int) -> tuple[float, float]:
     """Strength with the smallest cross-validated loss, and the share of the way that it is worth.
 
     Weaker and weaker pulls are tried until one is worse than the best by more than a standard
@@ -298,7 +306,7 @@ def _choose_pull(rows: _Rows, start: np.ndarray, random_state: int) -> tuple[flo
     Of a class with fewer than 3 labels none is held out.
     """
     best = rows.shares.argmax(axis=1)
-    counts = np.bincount(best, minlength=len(start))
+    counts = np.bincount(best, minlength=len(words))
     held = np.flatnonzero(counts[best] >= _FEWEST)
     if len(held) < (_ENOUGH if len(held) < len(best) else 1):
         return _RULE
@@ -307,6 +315,7 @@ def _choose_pull(rows: _Rows, start: np.ndarray, random_state: int) -> tuple[flo
     )
     tests = [held[test] for _, test in folds.split(held, best[held])]
     parts = [(rows[np.setdiff1d(np.arange(len(best)), test)], test) for test in tests]
+    starts = [known.start(words) for known, _ in parts]
     judged = rows[held]
     found: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(parts)
     least, errors = (0.0, 1.0) if len(held) >= _MANY else (_LEAST / len(best), _ERRORS)
@@ -315,14 +324,17 @@ def _choose_pull(rows: _Rows, start: np.ndarray, random_state: int) -> tuple[flo
     for strength in falling:
         logits = np.concatenate([logits, np.zeros((1, *rows.shares.shape))])
         for k, (known, test) in enumerate(parts):  # from where the stronger pull ended
-            found[k] = weights, bias = _solve(known, start, strength, found[k], exact=_TO_COMPARE)
+            found[k] = weights, bias = _solve(known, starts[k], strength, found[k], exact=_TO_COMPARE)
             logits[-1, test] = rows.features[test] @ weights.T + bias
         losses = judged.losses(logits[:, held])
         if not _near_the_best(losses, 1.0)[-1]:  # the weakest pulls take the longest to fit
             break
     chosen = int(losses.mean(axis=1).argmin())
-    fitted, words = logits[chosen][held], judged.features @ start.T
-    on_the_way = judged.losses(np.stack([words + share * (fitted - words) for share in SHARES]))
+    began = np.empty(rows.shares.shape)
+    for (_, test), start in zip(parts, starts, strict=True):
+        began[test] = rows.features[test] @ start.T
+    began, ended = began[held], logits[chosen][held]
+    on_the_way = judged.losses(np.stack([began + share * (ended - began) for share in SHARES]))
     frequencies = np.log(np.maximum(judged.weights @ judged.shares / len(held), 1e-12))
     trusted = on_the_way[0].mean() < judged.losses(frequencies).mean()
     near = _near_the_best(on_the_way, errors if trusted else 0.0)

@@ -16,10 +16,12 @@ from gmc_astro.learning import (
     LinearHead,
     Pixels,
     fit_finetune,
+    fit_head,
     fit_probe,
     labelled_images,
     register_fit_method,
 )
+from gmc_astro.models import load_encoder
 from gmc_astro.morphology import ClassScheme
 from gmc_astro.sources import ArraySource
 
@@ -143,6 +145,16 @@ def test_vote_fractions_teach_as_labels_do(classifier, pictures, labels):
     votes = {name: 0.2 + 0.6 * onehot[:, k] for k, name in enumerate(NAMES)}
     softer = classifier.fit(pictures, votes).head_.linear.predict_proba(classifier.embed(pictures))
     assert softer.max() < hard.max()
+
+
+def test_held_out_rows_say_nothing_of_noise_where_classes_are_numbers():
+    """What a head starts from must not have seen the rows that it is judged on."""
+    encoder = load_encoder("compact", device="cpu")
+    noise = np.random.default_rng(0).normal(size=(60, encoder.dim))
+    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+    scheme, targets = ClassScheme.from_any(["0", "1"]), np.arange(60) % 2
+    fitted = fit_head(Labelled(encoder, scheme, noise, np.eye(2)[targets], np.ones(60)))
+    assert (fitted.held_out.argmax(axis=1) == targets).mean() < 0.7
 
 
 def test_a_weight_of_two_is_a_row_twice(classifier, pictures, labels):

@@ -29,6 +29,16 @@ def test_zero_shot_head_is_softmax_of_scaled_cosines():
     np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True))
 
 
+def test_a_class_without_words_starts_at_its_mean_image():
+    vectors, targets = sample(30)
+    words = CENTRES.copy()
+    words[1] = np.nan
+    head = fit_probe(vectors, targets, words, scale=10, strength=1e6)
+    mean = vectors[targets == 1].mean(axis=0)
+    expected = [CENTRES[0], mean / np.linalg.norm(mean), CENTRES[2]]
+    np.testing.assert_allclose(head.weights, expected, atol=1e-4)
+
+
 def test_a_strong_pull_is_the_zero_shot_head():
     vectors, targets = sample(30)
     head = fit_probe(vectors, targets, CENTRES, scale=10, strength=1e6)
