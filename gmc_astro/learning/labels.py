@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -91,7 +92,8 @@ def encode_labels(
     Parameters
     ----------
     labels : array_like, shape (N,)
-        Class names, or integers that index ``names``. Masked or empty: not labelled.
+        Class names, or integers that index ``names``, also as whole floats. Masked, empty, None,
+        NaN or pandas.NA: not labelled.
     names : sequence of str, optional
         The classes. Default is what occurs, sorted.
 
@@ -114,15 +116,24 @@ def encode_labels(
     (array([ 1,  0, -1]), ('smooth', 'spiral'))
     """
     array = np.ma.asarray(labels)
-    missing = np.ma.getmaskarray(array).copy()
-    values = np.asarray(array.filled(0) if array.dtype.kind in "iu" else array.data)
-    if values.ndim != 1 or values.dtype.kind not in "iuUOS":
+    if array.dtype.kind == "U":  # in a list of text NumPy has written NaN as "nan"
+        array = np.ma.array(labels, dtype=object)
+    values, missing = np.asarray(array.data), np.ma.getmaskarray(array).copy()
+    if values.ndim != 1 or values.dtype.kind not in "iufUOS":
         raise InputError(
             f"labels have shape {values.shape} and dtype {values.dtype}; "
             "give one class name or integer a row"
         )
-    if values.dtype.kind in "iu":
-        return _from_integers(values, missing, names)
+    if values.dtype.kind in "fO":
+        missing |= [_is_missing(value) for value in values]
+    numbers = np.array([0 if m else v for v, m in zip(values.tolist(), missing, strict=True)])
+    if numbers.dtype.kind == "f" and (wrong := np.flatnonzero(numbers % 1)).size:
+        raise InputError(
+            f"label {numbers[wrong[0]]} of row {wrong[0]} is not whole; give integers, class "
+            "names, or a column of vote fractions for each class"
+        )
+    if numbers.dtype.kind in "iuf" and not missing.all():
+        return _from_integers(numbers.astype(int), missing, names)
     values = np.array([_text(value) for value in values.tolist()])
     missing |= values == ""
     if names is None:
@@ -135,11 +146,18 @@ def encode_labels(
     return np.array(targets, dtype=int), tuple(names)
 
 
+def _is_missing(value: Any) -> bool:
+    if value is None or value is np.ma.masked:
+        return True
+    try:
+        return bool(value != value)  # NaN
+    except TypeError:  # pandas.NA, which is neither equal nor unequal
+        return True
+
+
 def _text(value: object) -> str:
     """Text of a label; HDF5 and FITS keep it as bytes."""
-    if isinstance(value, bytes):
-        return value.decode()
-    return "" if value is None else str(value)
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _from_integers(

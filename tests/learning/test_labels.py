@@ -1,6 +1,7 @@
 """Labels as users have them."""
 
 import numpy as np
+import pandas
 import pytest
 from astropy.table import Column, MaskedColumn
 
@@ -42,8 +43,19 @@ def test_names_default_to_what_occurs():
         ["smooth", None, "spiral"],
         MaskedColumn(["smooth", "spiral", "spiral"], mask=[False, True, False]),
         MaskedColumn([0, 5, 1], mask=[False, True, False]),
+        ["smooth", np.nan, "spiral"],
+        np.array(["smooth", np.nan, "spiral"], dtype=object),
+        [0, np.nan, 1],
+        [0, None, 1],
+        pandas.Series(["smooth", None, "spiral"]),
+        pandas.Series(["smooth", None, "spiral"], dtype="string"),
+        pandas.Series([0, None, 1]),
+        pandas.Series([0, None, 1], dtype="Int64"),
     ],
-    ids=["empty", "None", "masked str", "masked int"],
+    ids=[
+        *("empty", "None", "masked str", "masked int", "NaN in list", "NaN in object", "float"),
+        *("None among int", "Series", "Series of string", "Series of float", "Series of Int64"),
+    ],
 )
 def test_rows_without_label(labels):
     assert encode_labels(labels, NAMES)[0].tolist() == [0, -1, 1]
@@ -55,7 +67,8 @@ def test_rows_without_label(labels):
         (["smooth", "bar"], r"labels \['bar'\] are not among the classes"),
         ([0, 2], "label 2 of row 1 is not between 0 and 1"),
         ([0, -1], "label -1 of row 1"),
-        ([0.5, 1.0], "dtype float64; give one class name or integer a row"),
+        ([0.5, 1.0], "label 0.5 of row 0 is not whole; give integers, class names"),
+        ([True, False], "dtype bool; give one class name or integer a row"),
         ([[0, 1]], r"shape \(1, 2\)"),
     ],
 )
