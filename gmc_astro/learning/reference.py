@@ -90,8 +90,9 @@ def fit_reference(labelled: Labelled) -> Fitted:
     if missing := [name for k, name in enumerate(names) if not (targets == k).any()]:
         raise InputError(f'method="reference" needs a label of each class; none is of {missing}')
     described = ClassScheme.from_any({name: labelled.scheme.classes[name][:1] for name in names})
-    words = torch.from_numpy(text_embeddings(encoder, described)).to(encoder.device)
     tuned = encoder.with_network(deepcopy(encoder.network))
+    tuned.precision = "fp32"
+    words = torch.from_numpy(text_embeddings(tuned, described)).to(encoder.device)
 
     def loss(network: nn.Module, pixels: Tensor, rows: Tensor) -> Tensor:
         return infonce_loss(tuned.image_features(pixels), words, network.logit_scale.exp())
@@ -117,10 +118,11 @@ def fit_reference(labelled: Labelled) -> Fitted:
         settings=settings,
         batches=_one_of_each(targets, settings.epochs, labelled.random_state),
         device=encoder.device,
-        precision="fp32",
+        precision=tuned.precision,
         seed=labelled.random_state,
         progress=labelled.progress,
     )
+    tuned.precision = encoder.precision
     head = LinearHead(
         words.cpu().double().numpy(), np.zeros(len(words)), tuned.logit_scale, strength=0.0
     )
