@@ -17,6 +17,7 @@ from gmc_astro.imaging import ImageSource
 from gmc_astro.learning.captions import Captions
 from gmc_astro.learning.distributed import World, current_world
 from gmc_astro.learning.leakage import find_leaks
+from gmc_astro.learning.predictions import document_hash
 from gmc_astro.learning.run_folder import RunFolder
 from gmc_astro.learning.settings import RECIPES, PretrainSettings
 from gmc_astro.learning.shuffling import Shuffler
@@ -170,8 +171,8 @@ def pretrain(
     run = _Run(encoder, source, captions, settings, leaks, world, teachers)
     if folder is not None:
         header = {"excluded": excluded.tolist()} if exclude is not None else {}
-        board = tensorboard and world.leads
-        run.keep(RunFolder(folder, settings, header, tensorboard=board), resume)
+        board, inputs = tensorboard and world.leads, _inputs(source, captions, leaks)
+        run.keep(RunFolder(folder, settings, header, inputs=inputs, tensorboard=board), resume)
     with run.trainer.prepared():
         run.all_epochs(save_every, progress and world.leads, validation)
     return Pretrained(run.log_of_epochs(), run.finish(), excluded)
@@ -187,6 +188,15 @@ def _check_batch(settings: PretrainSettings, world: World) -> None:
 
 def _first(ids: np.ndarray, n: int = 10) -> str:
     return ", ".join(ids[:n].tolist()) + (" ..." if len(ids) > n else "") if len(ids) else "none"
+
+
+def _inputs(source: ImageSource, captions: Captions, leaks: np.ndarray) -> dict[str, str]:
+    """Hashes of what a run learns from: of its images, and of up to 1,024 captions."""
+    some = np.unique(np.linspace(0, len(source) - 1, min(len(source), 1024)).astype(int))
+    mirrored = np.zeros(len(some), bool)
+    written = captions.write(some, epoch=0, seed=0, flipped=mirrored) if len(some) else []
+    images = {"source": source.identity(), "excluded": np.flatnonzero(leaks).tolist()}
+    return {"images": document_hash(images), "captions": document_hash({"written": written})}
 
 
 class _Run:
@@ -211,7 +221,7 @@ class _Run:
         if settings.defects:  # every process draws the same images, and knows of no other
             self.batch_size, world = settings.batch_size // world.size, World()
         self.world = world
-        self.steps_an_epoch = max(int((~leaks).sum()) // self.batch_size, 1)
+        self.steps_an_epoch = max(self.shuffler.usable // self.batch_size, 1)
         # of a recipe of one's own the contract has no more than the name
         recipe = source.recipe or COLOURS.get((encoder.contract.recipe or "").upper())
         self.trainer = Trainer(

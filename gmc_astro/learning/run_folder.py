@@ -31,6 +31,8 @@ class RunFolder:
         What the run's state belongs to.
     header : dict
         What else the first line of the log says.
+    inputs : dict of str to str, optional
+        Hashes of what the run learns from, by name; its state belongs to them as well.
     tensorboard : bool, optional
         Write the log for TensorBoard as well.
 
@@ -46,10 +48,12 @@ class RunFolder:
         settings: PretrainSettings,
         header: dict[str, Any],
         *,
+        inputs: dict[str, str] | None = None,
         tensorboard: bool = False,
     ) -> None:
         self.folder = make_folder(Path(folder))
         self.settings = json.loads(json.dumps(asdict(settings)))
+        self.inputs = inputs or {}
         self.header = {"settings": self.settings, **header}
         self._board = _tensorboard(self.folder) if tensorboard else None
 
@@ -63,7 +67,7 @@ class RunFolder:
         log : list of dict
             All entries so far.
         """
-        state = {"settings": self.settings, "log": log, **state}
+        state = {"settings": self.settings, "inputs": self.inputs, "log": log, **state}
         with whole(self.folder / STATE_FILE) as path:
             torch.save(state, path)
         lines = [json.dumps(line) + "\n" for line in [self.header, *log]]
@@ -80,20 +84,20 @@ class RunFolder:
         Raises
         ------
         gmc_astro.exceptions.InputError
-            If it belongs to a run with other settings; the message names them.
+            If it belongs to a run with other settings or inputs; the message names them.
         """
         path = self.folder / STATE_FILE
         if not path.is_file():
             return None
         state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["settings"] != self.settings:
-            differing = sorted(
-                key for key, value in self.settings.items() if state["settings"].get(key) != value
-            )
-            raise InputError(
-                f"{self.folder} holds a run with other settings ({', '.join(differing)}); "
-                "give another folder, or resume=False to start anew"
-            )
+        for kind, own in (("settings", self.settings), ("inputs", self.inputs)):
+            known = state.get(kind, own)
+            differing = sorted(key for key in own if known.get(key) != own[key])
+            if differing:
+                raise InputError(
+                    f"{self.folder} holds a run with other {kind} ({', '.join(differing)}); "
+                    "give another folder, or resume=False to start anew"
+                )
         return state
 
     def show(self, entry: dict[str, Any], step: int) -> None:

@@ -93,6 +93,11 @@ class Shuffler:
         images = batch.images if len(rows) == len(batch) else batch.images[rows]
         return self._placed(images), rows
 
+    @property
+    def usable(self) -> int:
+        """Rows of an epoch; of more than memory holds, those without an image are counted too."""
+        return int((~self.excluded).sum()) if self._held is None else len(self._held[1])
+
     def _placed(self, images: np.ndarray) -> np.ndarray | Tensor:
         """Put images where batches are to be cut out of them."""
         if self.device is None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from astropy.table import Table
+from PIL import Image
 
 from gmc_astro import open_images
 from gmc_astro.exceptions import InputError, UnknownWordsWarning
@@ -240,3 +241,31 @@ def test_no_image_at_all(fresh_encoder, tmp_path):
     source = open_images(tmp_path, size=32)
     with pytest.raises(InputError, match="no row of the source has an image"):
         pretrain(fresh_encoder, source, FixedCaptions(["x"]), settings=SETTINGS, progress=False)
+
+
+def test_a_run_on_other_images_or_captions_is_not_continued(
+    fresh_encoder, pictures, captions, tmp_path
+):
+    options = {"settings": replace(SETTINGS, epochs=1), "folder": tmp_path, "progress": False}
+    source = open_images(pictures)
+    pretrain(fresh_encoder, source, captions, **options)
+    with pytest.raises(InputError, match=r"other inputs \(images\)"):
+        pretrain(fresh_encoder, open_images(pictures[::-1].copy()), captions, **options)
+    other = as_captions(["a galaxy"] * len(source), len(source))
+    with pytest.raises(InputError, match=r"other inputs \(captions\)"):
+        pretrain(fresh_encoder, source, other, **options)
+    with pytest.raises(InputError, match=r"other inputs \(images\)"):
+        pretrain(fresh_encoder, source, captions, exclude=pictures[:4], **options)
+
+
+def test_rows_without_an_image_do_not_count_as_steps(make_tiny_encoder, pictures, tmp_path):
+    paths = [tmp_path / f"{i:02d}.png" for i in range(2 * len(pictures))]
+    for path, picture in zip(paths[::2], pictures, strict=True):
+        Image.fromarray(picture).save(path)
+    rates = []
+    for given in (paths, paths[::2]):
+        images = open_images([str(path) for path in given])
+        captions = as_captions(["a galaxy"] * len(images), len(images))
+        log = pretrain(make_tiny_encoder(), images, captions, settings=SETTINGS, progress=False).log
+        rates.append([entry["learning_rate"] for entry in log])
+    assert rates[0] == rates[1]
