@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from gmc_astro.exceptions import InputError
@@ -56,6 +57,7 @@ def load_encoder(
     weights: str | os.PathLike | None = None,
     device: str = "auto",
     precision: str = "auto",
+    random_state: int | None = None,
 ) -> Encoder:
     """Load an encoder by name.
 
@@ -69,6 +71,8 @@ def load_encoder(
         ``hf-hub:`` name, or ``"random"`` to start from nothing.
     device, precision : str, optional
         As for `Encoder`.
+    random_state : int, optional
+        Seed of random weights. Default draws them from torch's generator.
 
     Returns
     -------
@@ -88,7 +92,8 @@ def load_encoder(
     >>> load_encoder("compact", device="cpu").encode_texts(["a spiral galaxy"]).shape
     (1, 256)
     """
-    return open_model(model, weights=weights, device=device, precision=precision).encoder
+    options = {"device": device, "precision": precision, "random_state": random_state}
+    return open_model(model, weights=weights, **options).encoder
 
 
 def open_model(
@@ -97,12 +102,13 @@ def open_model(
     weights: str | os.PathLike | None = None,
     device: str = "auto",
     precision: str = "auto",
+    random_state: int | None = None,
 ) -> Checkpoint:
     """Load a model with everything that was saved with it; see `load_encoder`.
 
     Parameters
     ----------
-    model, weights, device, precision
+    model, weights, device, precision, random_state
         As for `load_encoder`.
 
     Returns
@@ -135,7 +141,9 @@ def open_model(
         network, cfg, preprocess_cfg = network_from_hub(name)
     else:
         _check_architecture(name)
-        network, cfg, preprocess_cfg = _with_weights(name, weights)
+        if weights is not None and (Path(weights) / METADATA_FILE).is_file():
+            return Checkpoint(read_checkpoint(weights, **options).encoder)
+        network, cfg, preprocess_cfg = _with_weights(name, weights, random_state)
     contract = _plain_contract(network, cfg, preprocess_cfg)
     return Checkpoint(
         Encoder(network, tokenizer_of(cfg), contract=contract, model_cfg=cfg, name=name, **options)
@@ -155,7 +163,7 @@ def _check_architecture(name: str) -> None:
 
 
 def _with_weights(
-    name: str, weights: str | os.PathLike | None
+    name: str, weights: str | os.PathLike | None, random_state: int | None
 ) -> tuple[nn.Module, dict[str, Any], dict[str, Any]]:
     """Build the architecture ``name`` and fill it from wherever ``weights`` points."""
     if weights is None:
@@ -166,20 +174,19 @@ def _with_weights(
     weights = os.fspath(weights)
     if weights == RANDOM:
         cfg = COMPACT if name == "compact" else get_model_config(name.replace("/", "-"))
-        return build_network(cfg), cfg, {}
+        with torch.random.fork_rng([], enabled=random_state is not None):
+            if random_state is not None:
+                torch.manual_seed(random_state)
+            return build_network(cfg), cfg, {}
     if weights.startswith(HUB):
         return network_from_hub(weights)
     if Path(weights).is_dir():
-        return _from_plain_folder(Path(weights))
+        return _from_open_clip_folder(Path(weights))
     return network_from_tag(name, weights)
 
 
-def _from_plain_folder(folder: Path) -> tuple[nn.Module, dict[str, Any], dict[str, Any]]:
-    """Load a folder of open_clip's layout that is not (or need not be) a checkpoint of ours."""
-    if (folder / METADATA_FILE).is_file():
-        encoder = read_checkpoint(folder, device="cpu").encoder
-        contract = encoder.contract
-        return encoder.network, encoder.model_cfg, {"mean": contract.mean, "std": contract.std}
+def _from_open_clip_folder(folder: Path) -> tuple[nn.Module, dict[str, Any], dict[str, Any]]:
+    """Load a folder of open_clip's layout that is not a checkpoint of ours."""
     if not (folder / CONFIG_FILE).is_file():
         raise InputError(f"weights={folder}: the folder has no {CONFIG_FILE}")
     network, preprocess_cfg = network_from_folder(folder)
