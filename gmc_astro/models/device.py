@@ -50,8 +50,13 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
         device = torch.device(device)
     except RuntimeError as err:
         raise InputError(f"device {device!r} is not a torch device: {err}") from err
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f'device "{device}": torch sees no GPU here; use device="auto" or "cpu"')
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as err:
+        reason = str(err).partition("\n")[0]
+        raise InputError(
+            f'device "{device}" is not on this machine ({reason}); use device="auto" or "cpu"'
+        ) from err
     return device
 
 

@@ -143,9 +143,11 @@ def test_device_and_precision_are_named_when_wrong():
         pick_device("abacus")
     with pytest.raises(InputError, match="precision='fp8' is not one of"):
         pick_precision("fp8", torch.device("cpu"))
-    if not torch.cuda.is_available():
-        with pytest.raises(InputError, match="torch sees no GPU"):
-            pick_device("cuda")
+    with pytest.raises(InputError, match=r'device "cuda:99" is not on this machine \(.+\); use'):
+        pick_device("cuda:99")
+    if not torch.backends.mps.is_available():
+        with pytest.raises(InputError, match='device "mps" is not on this machine'):
+            pick_device("mps")
 
 
 def test_contract_round_trip():
