@@ -131,6 +131,11 @@ class VoteHead:
     bias: np.ndarray
     answers: Answers
 
+    @property
+    def mentions_handedness(self) -> bool:
+        """True where an answer is the direction in which something turns."""
+        return any("clockwise" in answer for _, answer in self.answers)
+
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> VoteHead:
         """Take the head of a model.

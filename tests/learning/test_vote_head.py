@@ -11,6 +11,7 @@ from gmc_astro import GalaxyMorphologyClassifier
 from gmc_astro.exceptions import CheckpointError, InputError
 from gmc_astro.learning import PretrainSettings, VoteHead, dirichlet_multinomial_loss, votes_table
 from gmc_astro.learning.vote_head import VoteLayer, counted_answers
+from gmc_astro.models import write_checkpoint
 from gmc_astro.morphology import LABEL_TREE, VoteTable
 
 QUESTIONS = torch.tensor([0, 0, 0, 1, 1])
@@ -136,3 +137,19 @@ def test_a_pretrained_model_predicts_votes(tiny_folder, pictures, counted, tmp_p
     again = GalaxyMorphologyClassifier.load(folder, device="cpu", precision="fp32")
     np.testing.assert_allclose(again.predict_votes(pictures)["edgeon_yes_fraction"], predicted)
     assert again.save(tmp_path / "copy").joinpath("votes.safetensors").is_file()
+
+
+def test_mirror_images_do_not_average_handedness(tiny_folder, pictures, tmp_path):
+    classifier = GalaxyMorphologyClassifier(tiny_folder, device="cpu", precision="fp32")
+    rng = np.random.default_rng(0)
+    answers = [("handedness", "clockwise"), ("handedness", "anticlockwise")]
+    head = VoteHead(rng.normal(size=(2, 16)), np.zeros(2), tuple(answers))
+    metadata = {"votes": answers, "versions": {}}
+    write_checkpoint(tmp_path / "m", classifier.encoder, metadata=metadata, votes=head.to_arrays())
+    found = [
+        GalaxyMorphologyClassifier(tmp_path / "m", precision="fp32", views=views)
+        .predict_votes(pictures)["handedness_clockwise_fraction"]
+        .value
+        for views in (4, 8)
+    ]
+    np.testing.assert_allclose(*found, atol=1e-6)
