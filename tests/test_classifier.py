@@ -349,3 +349,27 @@ def test_handedness_is_not_averaged_away(classifier):
 def test_the_bundled_model_has_the_five_classes(pictures):
     table = GalaxyMorphologyClassifier(device="cpu", views=1).predict(pictures[:2])
     assert table.meta["class_names"] == list(GZ2_FIVE_CLASS.names)
+
+
+def test_embeddings_of_another_image_size_are_made_anew(classifier, pictures):
+    classifier.embed(pictures)
+    classifier.encoder.set_image_size(48)
+    expected = classifier.encoder.encode_images(pictures, views=8)
+    np.testing.assert_allclose(classifier.embed(pictures), expected, atol=1e-5)
+
+
+def test_a_contract_given_to_save_is_that_of_the_file_alone(classifier, tmp_path):
+    own = classifier.encoder.contract
+    folder = classifier.save(tmp_path / "a", contract=replace(own, span=3.0))
+    assert classifier.encoder.contract == own
+    assert GalaxyMorphologyClassifier(folder).encoder.contract.span == 3.0
+
+
+def test_random_weights_are_those_of_random_state():
+    seeds = (0, 0, 1)
+    words = [
+        GalaxyMorphologyClassifier(weights="random", random_state=seed).encoder.encode_texts(["x"])
+        for seed in seeds
+    ]
+    np.testing.assert_array_equal(words[0], words[1])
+    assert not np.allclose(words[0], words[2])

@@ -74,3 +74,19 @@ def test_what_cannot_be_calibrated_is_said(classifier, tiny_folder, pictures, la
         GalaxyMorphologyClassifier(tiny_folder).calibrate_words(pictures, labels)
     with pytest.raises(InputError, match="scale=0 must be more than 0"):
         classifier.encoder.set_logit_scale(0)
+
+
+def test_calibrated_twice_is_divided_by_both(classifier, pictures):
+    before = classifier.encoder.logit_scale
+    for sure in (0.7, 0.9):
+        classifier.calibrate_words(pictures, truth_at(classifier, pictures, sure))
+    assert classifier.encoder.logit_scale == pytest.approx(before / classifier.temperature_)
+
+
+def test_a_temperature_is_of_the_model_that_it_was_found_for(classifier, pictures, labels):
+    classifier.calibrate_words(pictures, labels).set_params(precision="bf16")
+    classifier.embed(pictures)  # loads the model anew
+    assert not hasattr(classifier, "temperature_")
+    classifier.fit(pictures, labels, method="reference")
+    with pytest.raises(InputError, match=r"fit\(method='reference'\) has tuned the encoder"):
+        classifier.calibrate_words(pictures, labels)

@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 
 from gmc_astro.exceptions import InputError, RecipeMismatchWarning
 from gmc_astro.imaging import RECIPES, ColourRecipe, ImageSource
-from gmc_astro.learning import Embedded, EmbeddingCache, embed_source
+from gmc_astro.learning import Embedded, EmbeddingCache, VoteHead, embed_source
 from gmc_astro.models import Checkpoint, Encoder, open_model
 from gmc_astro.morphology import ClassScheme
 from gmc_astro.sources import open_images
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 __all__ = ["Classes", "ModelUser", "NoClassesError"]
+
+_OF_TRAINING = ("training_log_", "excluded_", "temperature_")
 
 Classes = ClassScheme | Mapping[str, Sequence[str]] | Sequence[str]
 
@@ -77,14 +79,20 @@ class ModelUser(ClassifierMixin, BaseEstimator):
     @property
     def _was_trained(self) -> bool:
         """Whether the model itself was changed."""
-        return hasattr(self, "training_log_") or hasattr(self, "temperature_")
+        return any(hasattr(self, name) for name in _OF_TRAINING)
 
     def _checkpoint(self) -> Checkpoint:
         """Load the model once for as long as the arguments that name it stay the same."""
         key = (os.fspath(self.model), self.weights, self.device, self.precision)
         if getattr(self, "_loaded_key", None) != key:
+            for name in _OF_TRAINING:  # of another model
+                self.__dict__.pop(name, None)
             self._loaded = open_model(
-                self.model, weights=self.weights, device=self.device, precision=self.precision
+                self.model,
+                weights=self.weights,
+                device=self.device,
+                precision=self.precision,
+                random_state=self.random_state,
             )
             self._loaded_key = key
         return self._loaded
@@ -144,10 +152,11 @@ class ModelUser(ClassifierMixin, BaseEstimator):
 
     def _cache_of(self, encoder: Encoder) -> EmbeddingCache:
         """Embeddings by this encoder that are known; those of another are dropped."""
-        kept, cache = getattr(self, "_cache", (None, None))
-        if kept is not encoder.network:
+        kept, settings, cache = getattr(self, "_cache", (None, None, None))
+        own = (encoder.contract, encoder.precision)
+        if kept is not encoder.network or settings != own:
             cache = EmbeddingCache()
-            self._cache = (encoder.network, cache)
+            self._cache = (encoder.network, own, cache)
         return cache
 
     def _vectors(self, embeddings: ArrayLike) -> np.ndarray:
@@ -158,9 +167,9 @@ class ModelUser(ClassifierMixin, BaseEstimator):
             raise InputError(f"embeddings have shape {embeddings.shape}; this model's are {wanted}")
         return embeddings
 
-    def _views(self, scheme: ClassScheme) -> int:
+    def _views(self, asked: ClassScheme | VoteHead) -> int:
         """Orientations to average over: no mirror images where handedness counts."""
-        return min(self.views, 4) if scheme.mentions_handedness else self.views
+        return min(self.views, 4) if asked.mentions_handedness else self.views
 
     def _scheme(self, classes: Classes | None) -> ClassScheme:
         """Classes given here, or to the constructor, or saved with the model."""

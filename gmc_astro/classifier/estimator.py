@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -115,9 +116,8 @@ class GalaxyMorphologyClassifier(Fitting):
         path : `~pathlib.Path`
             The folder.
         """
-        checkpoint = self._checkpoint()
-        if contract is not None:
-            self.encoder.contract = contract
+        checkpoint, encoder = self._checkpoint(), copy(self.encoder)
+        encoder.contract = contract or encoder.contract
         scheme, head = getattr(self, "scheme_", None), getattr(self, "head_", None)
         if head is not None:
             arrays = head.to_arrays()
@@ -134,7 +134,7 @@ class GalaxyMorphologyClassifier(Fitting):
         }
         return write_checkpoint(
             path,
-            self.encoder,
+            encoder,
             metadata=metadata,
             head=arrays,
             votes=None if self._is_tuned else checkpoint.votes,  # it reads the pretrained encoder

@@ -184,8 +184,8 @@ class Fitting(Predicting):
         Raises
         ------
         gmc_astro.exceptions.InputError
-            If labels and images differ in number, a label is not one of the classes, or fewer
-            than two classes have an image.
+            If labels and images differ in number, a label is not one of the classes, fewer
+            than two classes have an image, or `fit` has tuned the encoder.
         sklearn.exceptions.NotFittedError
             If no classes are given anywhere.
 
@@ -193,6 +193,11 @@ class Fitting(Predicting):
         ----------
         .. [1] Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599
         """
+        if self._is_tuned:
+            raise InputError(
+                f"fit(method={self.fit_log_['method']!r}) has tuned the encoder to its classes: "
+                "calibrate_words() before, fit() calibrates its own classes"
+            )
         scheme = self._scheme(None)
         shares, _ = class_shares(labels, scheme.names)
         embedded = self._embed(self._open(images, source), self._views(scheme), progress)
@@ -202,7 +207,7 @@ class Fitting(Predicting):
         targets = shares[rows].argmax(axis=1)
         found = fit_calibrator(encoder.logit_scale * cosines, targets, kind="temperature")
         encoder.set_logit_scale(encoder.logit_scale / found.temperature)
-        self.temperature_ = found.temperature
+        self.temperature_ = getattr(self, "temperature_", 1.0) * found.temperature
         return self
 
     def _shares(self, labels: ArrayLike) -> tuple[np.ndarray, ClassScheme]:
@@ -327,7 +332,8 @@ class Fitting(Predicting):
         if opened.recipe is not None:
             self.encoder.contract = replace(self.encoder.contract, recipe=opened.recipe.name)
         self._loaded = result.as_checkpoint(self.encoder)
-        self._cache = (None, None)  # the network is the same, its weights are not
+        self._cache = (None, None, None)  # the network is the same, its weights are not
+        self.__dict__.pop("temperature_", None)
         return self
 
 

@@ -230,7 +230,7 @@ class Predicting(ModelUser):
         embedded = embed_source(  # by the pretrained encoder, also after it was tuned to classes
             checkpoint.encoder,
             opened,
-            views=self.views,
+            views=self._views(head),
             batch_size=self.batch_size,
             progress=progress,
         )
@@ -283,14 +283,15 @@ class Predicting(ModelUser):
             status = np.where(np.isfinite(embeddings).all(axis=1), OK, "no embedding")
         probabilities = fitted.head_.predict_proba(embeddings)
         if class_prior is not None:
+            names = fitted.scheme_.names
             prior = fitted.head_.prior
-            even = np.full(len(fitted.classes_), 1 / len(fitted.classes_))
-            probabilities = change_priors(
-                probabilities,
-                even if prior is None else prior,
-                class_prior,
-                names=fitted.scheme_.names,
-            )
+            if prior is None:
+                prior = np.full(len(names), 1 / len(names))
+            if unseen := [name for name, share in zip(names, prior, strict=True) if share == 0]:
+                raise InputError(
+                    f"class_prior= is for classes that labels show: fit() saw none of {unseen}"
+                )
+            probabilities = change_priors(probabilities, prior, class_prior, names=names)
         novelty = fitted.head_.novelty_of(embeddings)
         return predictions_table(
             probabilities,

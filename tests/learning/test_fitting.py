@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from gmc_astro import GalaxyMorphologyClassifier
 from gmc_astro.exceptions import InputError
@@ -18,6 +19,7 @@ from gmc_astro.learning import (
     fit_finetune,
     fit_head,
     fit_probe,
+    fit_reference,
     labelled_images,
     register_fit_method,
 )
@@ -324,3 +326,20 @@ def test_large_images_are_reduced_in_memory():
     np.testing.assert_array_equal(
         labelled_images(ArraySource(images), np.array([2]), 64)[0], images[2]
     )
+
+
+def test_a_prior_needs_labels_of_every_class(classifier, pictures, labels):
+    classifier.set_params(classes=[*NAMES, "spiral"])
+    classifier.fit(pictures, labels)
+    with pytest.raises(InputError, match=r"class_prior= .* saw none of \['spiral'\]"):
+        classifier.predict(pictures, class_prior=[0.4, 0.3, 0.3])
+
+
+def test_reference_computes_in_float32_whatever_predictions_do(labelled):
+    ends = []
+    for precision in ("fp32", "bf16"):
+        labelled.encoder.precision = precision
+        fitted = fit_reference(labelled)
+        assert fitted.encoder.precision == precision
+        ends.append(weights_of(fitted.encoder))
+    assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
