@@ -324,7 +324,9 @@ def _choose_pull(rows: _Rows, words: np.ndarray, random_state: int) -> tuple[flo
     for strength in falling:
         logits = np.concatenate([logits, np.zeros((1, *rows.shares.shape))])
         for k, (known, test) in enumerate(parts):  # from where the stronger pull ended
-            found[k] = weights, bias = _solve(known, starts[k], strength, found[k], exact=_TO_COMPARE)
+            found[k] = weights, bias = _solve(
+                known, starts[k], strength, found[k], exact=_TO_COMPARE
+            )
             logits[-1, test] = rows.features[test] @ weights.T + bias
         losses = judged.losses(logits[:, held])
         if not _near_the_best(losses, 1.0)[-1]:  # the weakest pulls take the longest to fit

@@ -1,7 +1,7 @@
 """Labels as users have them."""
 
 import numpy as np
-import pandas
+import pandas as pd
 import pytest
 from astropy.table import Column, MaskedColumn
 
@@ -47,10 +47,10 @@ def test_names_default_to_what_occurs():
         np.array(["smooth", np.nan, "spiral"], dtype=object),
         [0, np.nan, 1],
         [0, None, 1],
-        pandas.Series(["smooth", None, "spiral"]),
-        pandas.Series(["smooth", None, "spiral"], dtype="string"),
-        pandas.Series([0, None, 1]),
-        pandas.Series([0, None, 1], dtype="Int64"),
+        pd.Series(["smooth", None, "spiral"]),
+        pd.Series(["smooth", None, "spiral"], dtype="string"),
+        pd.Series([0, None, 1]),
+        pd.Series([0, None, 1], dtype="Int64"),
     ],
     ids=[
         *("empty", "None", "masked str", "masked int", "NaN in list", "NaN in object", "float"),
