@@ -67,10 +67,11 @@ def command(
     """
     from astropy.table import Table
 
+    from gmc_astro.learning import check_output
     from gmc_astro.morphology import CaptionWriter, VoteTable
 
     if output:
-        _check(output, overwrite)
+        check_output(output, overwrite=overwrite, formats=FORMATS)
     table = VoteTable.read(votes, debiased=not raw, tree=_tree(tree))
     writer = CaptionWriter(table.tree, style, min_votes=min_votes)
     captions = writer(table, epoch=epoch, seed=seed, handedness=handedness)
@@ -92,21 +93,6 @@ def _suffix(output: str) -> str:
     from pathlib import Path
 
     return Path(output).suffix
-
-
-def _check(output: str, overwrite: bool) -> None:
-    """Refuse an output file before any work is done for it."""
-    from pathlib import Path
-
-    from gmc_astro.exceptions import InputError
-
-    path = Path(output)
-    if path.suffix not in FORMATS:
-        raise InputError(f"{path}: suffix {path.suffix!r} is not one of {', '.join(FORMATS)}")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: the folder {path.parent} does not exist")
-    if path.exists() and not overwrite:
-        raise InputError(f"{path} exists; give another file, or --overwrite")
 
 
 def _tree(name: str | None) -> object:

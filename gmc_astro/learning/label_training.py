@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import ImageSource
 from gmc_astro.learning.augment import Augmentation, draw, training_pixels
 from gmc_astro.learning.averaging import growing_average
+from gmc_astro.learning.schedule import warm_up_and_cosine
 from gmc_astro.models import ImageContract
 from gmc_astro.models.device import autocast, pick_device, pick_precision
 from gmc_astro.models.preprocess import shrink
@@ -315,7 +317,8 @@ def train_on_labels(
         )
     batches = list(batches)
     optimiser = torch.optim.AdamW(groups, fused=device.type in ("cpu", "cuda"))
-    schedule = LambdaLR(optimiser, _warm_up_and_cosine(settings.warmup, len(batches)))
+    share = partial(warm_up_and_cosine, total=len(batches), warmup=settings.warmup)
+    schedule = LambdaLR(optimiser, share)
     average = AveragedModel(network, multi_avg_fn=growing_average(settings.ema), use_buffers=True)
     stack = torch.from_numpy(images)
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
@@ -345,15 +348,3 @@ def _shuffled(n: int, size: int, total: int, generator: torch.Generator) -> Iter
             waiting = torch.cat([waiting, torch.randperm(n, generator=generator)])
         yield waiting[:size]
         waiting = waiting[size:]
-
-
-def _warm_up_and_cosine(warmup: float, total: int) -> Callable[[int], float]:
-    """Share of the peak rate at each step."""
-    warm = max(int(warmup * total), 1)
-
-    def share(step: int) -> float:
-        if step < warm:
-            return (step + 1) / warm
-        return (1 + math.cos(math.pi * (step - warm) / max(total - warm, 1))) / 2
-
-    return share

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,9 @@ TABLE_FORMATS: dict[str, tuple[str, dict[str, object]]] = {
 _FITS_META = "GMCMETA"
 
 
-def check_output(path: str | os.PathLike, *, overwrite: bool = False) -> Path:
+def check_output(
+    path: str | os.PathLike, *, overwrite: bool = False, formats: Collection[str] = TABLE_FORMATS
+) -> Path:
     """Refuse an output file before any work is done for it.
 
     Parameters
@@ -34,6 +37,8 @@ def check_output(path: str | os.PathLike, *, overwrite: bool = False) -> Path:
         File to write.
     overwrite : bool, optional
         Allow that it exists.
+    formats : collection of str, optional
+        Suffixes that it may have. Default are those of `write_table`.
 
     Returns
     -------
@@ -55,12 +60,12 @@ def check_output(path: str | os.PathLike, *, overwrite: bool = False) -> Path:
     predictions.ecsv
     """
     path = Path(path)
-    if path.suffix not in TABLE_FORMATS:
-        raise InputError(f"{path}: suffix {path.suffix!r} is not one of {', '.join(TABLE_FORMATS)}")
+    if path.suffix not in formats:
+        raise InputError(f"{path}: suffix {path.suffix!r} is not one of {', '.join(formats)}")
     if not path.parent.is_dir():
         raise InputError(f"{path}: the folder {path.parent} does not exist")
     if path.exists() and not overwrite:
-        raise InputError(f"{path} exists; give another file or ask to overwrite it")
+        raise InputError(f"{path} exists; give another file, or overwrite=True (--overwrite)")
     return path
 
 

@@ -23,6 +23,7 @@ from gmc_astro.learning.averaging import growing_average
 from gmc_astro.learning.captions import Captions
 from gmc_astro.learning.distributed import World, shared_batch_norm
 from gmc_astro.learning.losses import LOSSES, Pairs
+from gmc_astro.learning.schedule import warm_up_and_cosine
 from gmc_astro.learning.settings import PretrainSettings
 from gmc_astro.learning.teaching import Teachers, cosine_loss
 from gmc_astro.learning.vote_head import VoteLayer
@@ -333,14 +334,9 @@ class Trainer:
     def rate(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then a cosine."""
         settings = self.settings
-        warm = max(int(settings.warmup * self.total_steps), 1)
-        if step < warm:
-            return settings.learning_rate * (step + 1) / warm
-        phase = (step - warm) / max(self.total_steps - warm, 1)
-        share = (
-            settings.final_rate + (1 - settings.final_rate) * (1 + math.cos(math.pi * phase)) / 2
+        return settings.learning_rate * warm_up_and_cosine(
+            step, self.total_steps, warmup=settings.warmup, final=settings.final_rate
         )
-        return settings.learning_rate * share
 
     @contextmanager
     def averaged_weights(self) -> Iterator[None]:
