@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from gmc_astro import plots
 from gmc_astro.exceptions import InputError
+from gmc_astro.learning import expected_calibration_error
 
 
 def words(figure):
@@ -44,9 +45,21 @@ def test_reliability_of_a_calibrated_classifier_lies_on_the_diagonal():
     targets = (rng.uniform(size=4000) > sure).astype(int)
     figure = plots.reliability(np.stack([sure, 1 - sure], axis=1), targets)
     line = figure.axes[0].lines[1]
-    assert len(line.get_xdata()) == 5
-    assert np.allclose(line.get_xdata(), line.get_ydata(), atol=0.05)
+    assert len(line.get_xdata()) == 8
+    assert np.allclose(line.get_xdata(), line.get_ydata(), atol=0.07)
     assert words(figure)[0].startswith("ECE 0.0")
+
+
+@pytest.mark.parametrize("bins", [None, 2, 5])
+def test_the_error_in_a_reliability_diagram_is_that_of_its_bins(bins):
+    rng = np.random.default_rng(1)
+    probabilities = rng.dirichlet(np.ones(3), 200)
+    targets = rng.integers(0, 3, 200)
+    options = {} if bins is None else {"bins": bins}
+    figure = plots.reliability(probabilities, targets, **options)
+    error = expected_calibration_error(probabilities, targets, **options)
+    assert words(figure)[0] == f"ECE {error:.3f}"
+    assert len(figure.axes[0].patches) == (bins or 15)
 
 
 def test_learning_curve_draws_means_and_spreads():

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from gmc_astro._files import read_json, writing
+from gmc_astro.catalogs.manifest import weights_hash
 from gmc_astro.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -138,8 +139,9 @@ def open_embeddings(
     if not (report or {}).get("complete"):
         raise InputError(f"{folder} is not complete: run classify_catalog again, it goes on")
     if classifier is not None:
-        ours = classifier.ready().predict_embeddings(np.zeros((0, classifier.encoder.dim))).meta
-        made, uses = manifest["model"]["checkpoint_sha256"], ours["checkpoint_sha256"]
+        ready = classifier.ready()
+        meta = ready.predict_embeddings(np.zeros((0, ready.encoder.dim))).meta
+        made, uses = manifest["weights_sha256"], weights_hash(ready, meta)
         if made != uses:
             raise InputError(
                 f"the embeddings in {folder} are of model {made[:12]}..., the classifier's is "

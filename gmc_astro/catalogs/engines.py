@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gmc_astro.catalogs.job import Job, Report, work
-from gmc_astro.catalogs.shards import RowRange, Shards
+from gmc_astro.catalogs.resident import resident
+from gmc_astro.catalogs.shards import RowRange
 from gmc_astro.exceptions import InputError, OutputError
 from gmc_astro.models.device import pick_device, pick_precision
 
@@ -25,9 +25,7 @@ __all__ = [
     "Rank",
     "check_executor",
     "connected",
-    "count_load",
     "current_rank",
-    "loads",
     "run_here",
     "run_on_dask",
 ]
@@ -35,10 +33,6 @@ __all__ = [
 POLL = 1.0  # seconds between looks at what other processes are doing
 SEEN = 60.0  # seconds after which what others wrote must be seen here
 GPU = "GPU"  # the resource that workers with a GPU declare
-
-_lock = threading.Lock()
-_resident: dict[str, tuple[Job, Shards]] = {}
-_loads = 0
 
 
 @dataclass(frozen=True)
@@ -115,23 +109,6 @@ def run_here(job: Job, rank: Rank, *, done: Report) -> None:
                 time.sleep(POLL)
 
 
-def loads() -> int:
-    """How often a Dask task in this process had to load a model.
-
-    Returns
-    -------
-    loads : int
-        1 in a worker that has worked on one run.
-    """
-    return _loads
-
-
-def count_load() -> None:
-    """Note that a model was loaded."""
-    global _loads
-    _loads += 1
-
-
 def run_on_dask(job: Job, client: Client, *, done: Report) -> None:
     """Let Dask workers classify the ranges.
 
@@ -202,26 +179,15 @@ def _have_gpus(client: Client) -> bool:
 
 
 def _classify_range(rows: RowRange, job: Job) -> tuple[RowRange, int, bool]:
-    """Classify one range in a worker; its threads take turns, because the model uses all cores.
+    """Classify one range in a worker.
 
     Returns the range, how many rows were classified now, and whether it is finished.
     """
     rows = RowRange(*rows)
-    with _lock:
-        job, shards = _stay(job)
-        with job.claims() as claims:
-            new = work(job, shards, claims, [rows])
+    with resident(job.classifier, job.token) as classifier, job.claims() as claims:
+        shards = job.shards()  # what earlier tasks saw on the disk may have changed
+        new = work(replace(job, classifier=classifier), shards, claims, [rows])
         return rows, new, shards.is_finished(rows)
-
-
-def _stay(job: Job) -> tuple[Job, Shards]:
-    """The run as this process has it in memory, with its model loaded."""
-    if job.token not in _resident:
-        _resident.clear()
-        _ = job.classifier.encoder
-        count_load()
-        _resident[job.token] = job, job.shards()
-    return _resident[job.token]
 
 
 def where_work_is_done(

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from gmc_astro.classifier import GalaxyMorphologyClassifier
     from gmc_astro.imaging import ImageSource
 
-__all__ = ["MANIFEST_FILE", "OtherRunError", "describe_run", "keep_manifest", "read_manifest"]
+__all__ = [
+    "MANIFEST_FILE",
+    "OtherRunError",
+    "describe_run",
+    "keep_manifest",
+    "read_manifest",
+    "weights_hash",
+]
 
 MANIFEST_FILE = "manifest.json"
 FORMAT = 1
@@ -69,12 +76,30 @@ def describe_run(
         "format": FORMAT,
         "input": source.identity(),
         "model": dict(table.meta),
-        "weights_sha256": table.meta["checkpoint_sha256"] or encoder.weights_sha256,
+        "weights_sha256": weights_hash(classifier, table.meta),
         "head_sha256": _hash(learnt),
         "settings": dict(settings),
         "shards": {"number": len(cuts) - 1, "sha256": _hash(cuts)},
     }
     return json.loads(json.dumps(manifest))
+
+
+def weights_hash(classifier: GalaxyMorphologyClassifier, meta: Mapping[str, Any]) -> str:
+    """Hash of the weights that a classifier embeds with.
+
+    Parameters
+    ----------
+    classifier : `~gmc_astro.classifier.GalaxyMorphologyClassifier`
+        What ``ready`` gave.
+    meta : mapping
+        Of a table that it made.
+
+    Returns
+    -------
+    sha256 : str
+        The checkpoint's; where its weights were changed, or there is none, that of all values.
+    """
+    return meta["checkpoint_sha256"] or classifier.encoder.weights_sha256
 
 
 def _is_learnt(name: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import threading
 from collections.abc import Mapping
 from copy import copy
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 from astropy.table import QTable, vstack
 
-from gmc_astro.catalogs.engines import count_load
-from gmc_astro.catalogs.job import embed_batch, one_thread, table_of
+from gmc_astro.catalogs.job import embed_batch, table_of
+from gmc_astro.catalogs.resident import resident
 from gmc_astro.catalogs.shards import ranges_of
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import ImageBatch, ImageSource
@@ -37,8 +36,6 @@ ADDED = {
     "entropy": np.dtype(float),
     "status": pd.ArrowDtype(pa.string()),
 }
-_lock = threading.Lock()
-_resident: dict[str, GalaxyMorphologyClassifier] = {}
 
 
 def classify_partitions(
@@ -131,20 +128,9 @@ def _classify_partition(
     """Classify one partition; an empty one costs nothing."""
     if not len(frame):
         return _with_columns(frame, None)
-    with _lock:  # the model uses all cores
-        ready = _stay(classifier, token)
+    with resident(classifier, token) as ready:
         opened = _open(ready, frame, places, images, source)
         return _with_columns(frame, _predict(ready, opened, rows_per_shard))
-
-
-def _stay(classifier: GalaxyMorphologyClassifier, token: str) -> GalaxyMorphologyClassifier:
-    """The classifier as this process has it in memory."""
-    if token not in _resident:
-        _resident.clear()
-        with one_thread():
-            _resident[token] = classifier.ready()
-        count_load()
-    return _resident[token]
 
 
 def _open(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+MARK = "table"  # in the folder of the parts: the table is made
 SHOWN = 100_000  # rows of a table up to which the classes are counted
 
 
@@ -175,7 +176,8 @@ def _into_table(
 ) -> int:
     """Classify into a folder beside the table, which is removed when the table is whole.
 
-    Of several processes with the same command, one makes the table, and the last one tidies up.
+    Of several processes with the same command, one makes the table, and the last one tidies up;
+    one that ends before the table is made leaves the parts to those that are still to come.
     """
     import os
     import shutil
@@ -193,7 +195,7 @@ def _into_table(
             _classify_parts(classifier, inputs, parts, resume, overwrite, options)
             if _leads():
                 code = _make_table(parts, path, claims)
-            done = not claims.others("process.")
+            done = _is_made(parts, path) and not claims.others("process.")
     finally:
         if done or not (parts / "manifest.json").exists():
             shutil.rmtree(parts, ignore_errors=True)
@@ -229,12 +231,16 @@ def _make_table(parts: Path, path: Path, claims: Any) -> int:
 
     while not claims.take("table"):
         time.sleep(1)
-    mark = parts / "table"
-    if not (mark.exists() and path.exists()):
+    if not _is_made(parts, path):
         merge_catalog(parts, path, overwrite=True)
-        mark.touch()
+        (parts / MARK).touch()
     claims.release("table")
     return _report(parts, f"Table: {path}", lambda: _classes(path, parts))
+
+
+def _is_made(parts: Path, path: Path) -> bool:
+    """Whether the parts are in the table."""
+    return (parts / MARK).exists() and path.exists()
 
 
 def _classes(path: Path, parts: Path) -> list[str]:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from gmc_astro.exceptions import GmcAstroError
+from gmc_astro.exceptions import GmcAstroError, InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from astropy.table import QTable
 
     from gmc_astro.classifier import GalaxyMorphologyClassifier
@@ -26,6 +28,7 @@ __all__ = [
     "model_options",
     "open_classifier",
     "parse_classes",
+    "read_settings",
     "sentences",
     "stops_tidily",
     "summary",
@@ -77,8 +80,6 @@ def parse_classes(text: str | None) -> Any:
     """Read ``--classes``: a scheme's name, names with commas between, or a TOML/JSON file."""
     if text is None:
         return None
-    import json
-    import tomllib
     from pathlib import Path
 
     from gmc_astro.morphology import SCHEMES
@@ -89,8 +90,7 @@ def parse_classes(text: str | None) -> Any:
     if path.suffix in (".json", ".toml"):
         if not path.is_file():
             raise click.BadParameter(f"{path} is not a file", param_hint="--classes")
-        reader = json.loads if path.suffix == ".json" else tomllib.loads
-        return reader(path.read_text())
+        return read_settings(path)
     names = [name.strip() for name in text.split(",") if name.strip()]
     if len(names) < 2:
         raise click.BadParameter(
@@ -99,6 +99,19 @@ def parse_classes(text: str | None) -> Any:
             param_hint="--classes",
         )
     return names
+
+
+def read_settings(path: Path) -> Any:
+    """Read a JSON or TOML file; one that cannot be read is named, with the line."""
+    import json
+    import tomllib
+
+    reader = json.loads if path.suffix == ".json" else tomllib.loads
+    try:
+        return reader(path.read_text(encoding="utf-8"))
+    except ValueError as err:  # of the decoders of JSON, TOML and UTF-8
+        kind = "JSON" if path.suffix == ".json" else "TOML"
+        raise InputError(f"{path} cannot be read as {kind}, mend it: {err}") from err
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gmc_astro.cli.common import sentences
+from gmc_astro.cli.common import read_settings, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -243,14 +243,13 @@ def _calibrate(
 
 def _read(config: str | None) -> dict[str, dict[str, Any]]:
     """Read the configuration; a name that means nothing is refused, not passed over."""
-    import tomllib
     from dataclasses import fields
     from pathlib import Path
 
     from gmc_astro.exceptions import InputError
     from gmc_astro.learning import PretrainSettings
 
-    settings = tomllib.loads(Path(config).read_text()) if config else {}
+    settings = read_settings(Path(config)) if config else {}
     for section, values in settings.items():
         of_training = {field.name for field in fields(PretrainSettings)}
         known = SECTIONS.get(section) or of_training | BESIDES.get(section, set())

@@ -347,6 +347,8 @@ def _load_folder(path: str | os.PathLike | None, size: int, classes: Any) -> Dat
     else:
         raise InputError(f"{path} is not a folder and not a table of files and labels")
     scheme = None if classes is None else ClassScheme.from_any(classes)
+    if scheme is None and labels.dtype.kind in "biu":
+        labels = labels.astype(str)  # the classes are those that occur, not 0 to the largest
     targets, names = encode_labels(labels, None if scheme is None else scheme.names)
     source = FileSource(files, size=size, ids=ids)
     images, targets, ids, left_out = _read_images(source, targets, size)
@@ -360,12 +362,9 @@ def _labelled_files(path: Path) -> tuple[list[str], np.ndarray, list[str]]:
     table = read_catalog(path)
     if "label" not in table.colnames:
         raise InputError(f"{path} has no column 'label'; its columns are {table.colnames}")
-    labels = table["label"]
-    if hasattr(labels, "filled"):
-        labels = labels.filled("" if labels.dtype.kind in "UOS" else -1)
     files = file_column(table, None, path.parent)
     ids = [os.path.relpath(file, path.parent) if file else "" for file in files]
-    return files, np.asarray(labels).astype(str), ids
+    return files, np.ma.asarray(table["label"]), ids
 
 
 def _class_folders(path: Path) -> tuple[list[str], np.ndarray, list[str]]:

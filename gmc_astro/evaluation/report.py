@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +198,7 @@ def _intervals(benchmark: Benchmark, cells: Sequence[Cell]) -> dict[str, list[fl
     """Bootstrap intervals of the mean over seeds.
 
     Galaxies are drawn, not rows: one that several seeds test is drawn with all of them, as it
-    is the same galaxy each time.
+    is the same galaxy each time. A seed of which a draw has no galaxy has no score in it.
     """
     seeds = []
     for cell in cells:
@@ -208,18 +208,16 @@ def _intervals(benchmark: Benchmark, cells: Sequence[Cell]) -> dict[str, list[fl
     galaxies = np.unique(np.concatenate([rows for rows, _, _ in seeds]))
     seeds = [(np.searchsorted(galaxies, rows), t, f) for rows, t, f in seeds]
 
-    def accuracy(drawn: np.ndarray) -> float:
-        times = np.bincount(drawn, minlength=len(galaxies))
-        return float(np.mean([np.average(t == f, weights=times[rows]) for rows, t, f in seeds]))
+    def interval(score: Callable[..., float]) -> list[float]:
+        def mean(drawn: np.ndarray) -> float:
+            times = np.bincount(drawn, minlength=len(galaxies))
+            return float(np.mean([score(t, f, times[r]) for r, t, f in seeds if times[r].any()]))
 
-    def mean_f1(drawn: np.ndarray) -> float:
-        times = np.bincount(drawn, minlength=len(galaxies))
-        return float(np.mean([macro_f1(t, f, times[rows]) for rows, t, f in seeds]))
+        return list(bootstrap_interval(mean, len(galaxies), resamples=_RESAMPLES))
 
-    options = {"n": len(galaxies), "resamples": _RESAMPLES}
     return {
-        "accuracy": list(bootstrap_interval(accuracy, **options)),
-        "macro_f1": list(bootstrap_interval(mean_f1, **options)),
+        "accuracy": interval(lambda t, f, times: np.average(t == f, weights=times)),
+        "macro_f1": interval(macro_f1),
     }
 
 

@@ -24,7 +24,7 @@ SPAN = 6.4  # petroR90 across the central three quarters of a Galaxy Zoo 2 image
 def crop_square(
     planes: np.ndarray, centre: tuple[float, float], width: float, size: int
 ) -> np.ndarray:
-    """Cut a square out of planes and resample it; sky beyond the edge is zero.
+    """Cut a square out of planes and resample it; sky beyond the outermost pixels is zero.
 
     Surface brightness is kept: shrinking averages the pixels that fall together, so flux is
     conserved once the new pixel's area is counted.
@@ -64,12 +64,19 @@ def crop_square(
         for axis in (-1, -2):
             planes = gaussian_filter1d(planes, 0.5 * np.sqrt(step**2 - 1), axis=axis)
     first = [c - (width - step) / 2 for c in (centre[1], centre[0])]
-    return np.stack(
+    # a pixel reaches half a pixel beyond its centre: that rim is filled from a copy beside it
+    padded = np.pad(planes, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    square = np.stack(
         [
-            affine_transform(plane, (step, step), first, (size, size), order=1, cval=0.0)
-            for plane in planes
+            affine_transform(plane, (step, step), [f + 1 for f in first], (size, size), order=1)
+            for plane in padded
         ]
     )
+    rows, columns = (
+        np.abs(f + step * np.arange(size) - (n - 1) / 2) <= n / 2
+        for f, n in zip(first, planes.shape[1:], strict=True)
+    )
+    return square * (rows[:, None] & columns)
 
 
 def _window(

@@ -110,8 +110,8 @@ def measure_galaxy(image: np.ndarray, *, isophote: float = 0.01) -> GalaxyShape:
     Raises
     ------
     gmc_astro.exceptions.MeasurementError
-        If nothing stands out in the middle of the image, or the profile does not fall off
-        before its edge.
+        If nothing stands out in the middle of the image, or only a single pixel, or the profile
+        does not fall off before its edge.
 
     References
     ----------
@@ -216,6 +216,8 @@ def _moments(image: np.ndarray, own: np.ndarray) -> tuple[tuple[float, float], f
     dx, dy = x - np.average(x, weights=weights), y - np.average(y, weights=weights)
     xx, yy, xy = (float(np.average(p, weights=weights)) for p in (dx * dx, dy * dy, dx * dy))
     minor, major = np.linalg.eigvalsh([[xx, xy], [xy, yy]])
+    if not major > 0:
+        raise MeasurementError("the source at the centre is a single pixel")
     angle = float(np.degrees(0.5 * np.arctan2(2 * xy, xx - yy)))
     return centroid, float(np.sqrt(max(minor, 0) / major)), angle
 

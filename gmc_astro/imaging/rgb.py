@@ -36,7 +36,7 @@ def make_rgb(
     ----------
     bands : `~numpy.ndarray`, shape (B, H, W), or mapping of str to (H, W)
         Flux in nanomaggies: in the order of the recipe's bands, or by band. One band alone
-        gives a grey picture on that band's scale. NaN pixels become black.
+        gives a grey picture on that band's scale. NaN pixels are shown as empty sky.
     recipe : str or ColourRecipe, optional
         Recipe or its name.
     flip : {"auto", True, False}, optional

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from gmc_astro.exceptions import InputError
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from gmc_astro.imaging.recipes import ColourRecipe
 
-__all__ = ["OK", "ImageBatch", "ImageSource", "is_ok"]
+__all__ = ["OK", "ImageBatch", "ImageSource", "is_ok", "join_batches"]
 
 OK = "ok"
 
@@ -83,6 +85,41 @@ class ImageBatch:
 
     def __len__(self) -> int:
         return len(self.images)
+
+
+def join_batches(batches: Sequence[ImageBatch]) -> ImageBatch:
+    """Put consecutive batches into one.
+
+    Parameters
+    ----------
+    batches : sequence of ImageBatch
+        One or more, in order.
+
+    Returns
+    -------
+    batch : ImageBatch
+        All rows; a column that some batches lack is NaN there.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If their images differ in size.
+    """
+    if len(batches) == 1:
+        return batches[0]
+    sizes = sorted({batch.images.shape[1:3] for batch in batches})
+    if len(sizes) > 1:
+        raise InputError(
+            f"images of {' and '.join(f'{h} x {w}' for h, w in sizes)} pixels cannot be held "
+            "together: give all the same size, or use them one input after the other"
+        )
+    columns = {}
+    for name in dict.fromkeys(name for batch in batches for name in batch.columns):
+        parts = [batch.columns.get(name, np.full(len(batch), np.nan)) for batch in batches]
+        columns[name] = np.concatenate(parts)
+    images = np.concatenate([batch.images for batch in batches])
+    status = np.concatenate([batch.status for batch in batches])
+    return ImageBatch(images, status, batches[0].start, columns)
 
 
 class ImageSource(ABC):
@@ -241,8 +278,13 @@ class ImageSource(ABC):
         -------
         batch : `ImageBatch`
             Every row of the source.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If its images differ in size.
         """
         batches = list(self.iter_batches(max(len(self), 1)))
         if not batches:
             return ImageBatch(np.zeros((0, 0, 0, 3), np.uint8), np.zeros(0, "U2"))
-        return batches[0]
+        return join_batches(batches)

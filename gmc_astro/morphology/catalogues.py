@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,8 +159,6 @@ CATALOGUES: list[Catalogue] = [
         for drop in ("", campaign)
     ),
 ]
-
-_KAGGLE = re.compile(r"Class(\d+)\.(\d+)")
 
 
 def is_kaggle(table: Table) -> bool:

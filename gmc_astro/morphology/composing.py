@@ -134,7 +134,9 @@ def _add_codes(plan: _Plan, tree: DecisionTree, found: Consensus, draws: Draws) 
         (FAMILIES, _CODE_BAR, rows),
         (STAGES, _CODE_BULGE, rows & spiral),
     ):
-        column = next(places[pair[0]] for pair in tree.flat if pair in texts)
+        column = next((places[pair[0]] for pair in tree.flat if pair in texts), None)
+        if column is None:  # the tree does not ask
+            continue
         said = needed & sure[:, column] & (draws.below(counter, 8) > 0)
         texts_of = np.array([texts.get(pair, "") for pair in tree.flat], object)
         part = texts_of[found.lead[said, column]]

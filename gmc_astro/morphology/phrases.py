@@ -14,6 +14,7 @@ __all__ = [
     "SUBJECT",
     "UNKNOWN_GALAXY",
     "subject_for",
+    "with_article",
 ]
 
 #: What a caption may begin with.
@@ -242,6 +243,13 @@ ABSENCES: dict[tuple[str, str], tuple[str, ...]] = {
     ("odd_feature", "merger"): ("not a merger", "not merging", "no merger"),
     ("odd_feature", "dust_lane"): ("without a dust lane", "no dust lane"),
 }
+
+
+def with_article(words: str) -> str:
+    """Put "a" or "an" before words, as they are spoken: "an unbarred", but "a uniform galaxy"."""
+    spoken = words.lower()
+    vowel = spoken[0] in "aeiou" and not spoken.startswith(("one", "uni", "eu", "uv"))
+    return f"{'an' if vowel else 'a'} {words}"
 
 
 def subject_for(phrase: str) -> str:

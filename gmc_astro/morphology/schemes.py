@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gmc_astro.exceptions import InputError
+from gmc_astro.morphology.phrases import with_article
 
 __all__ = [
     "GALAXY10_DECALS",
@@ -153,10 +154,9 @@ def prompts_for(name: str) -> tuple[str, ...]:
     words = " ".join(name.replace("_", " ").split())
     if not any(word in words.lower() for word in ("galax", "star", "artifact", "merger")):
         words += " galaxy"
-    article = "" if words.lower().startswith(("a ", "an ", "the ", "not ", "no ")) else "a "
-    if article and words[0].lower() in "aeio":
-        article = "an "
-    return tuple(f"{opening}{article}{words}" for opening in ("", "image of ", "this is "))
+    if not words.lower().startswith(("a ", "an ", "the ", "not ", "no ")):
+        words = with_article(words)
+    return tuple(f"{opening}{words}" for opening in ("", "image of ", "this is "))
 
 
 def _scheme(name: str, classes: Mapping[str, Sequence[str]]) -> ClassScheme:

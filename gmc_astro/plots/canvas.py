@@ -10,7 +10,7 @@ from gmc_astro.exceptions import InputError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["class_colours", "method_styles", "new_figure", "readable"]
+__all__ = ["MARKERS", "class_colours", "method_styles", "new_figure", "readable"]
 
 # Okabe and Ito's palette for colour-blind readers, those first that stand out on a dark sky
 _ON_DARK = (
@@ -24,7 +24,7 @@ _ON_DARK = (
     "#999999",
 )
 _ON_WHITE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-_MARKERS = "osD^vP*X"
+MARKERS = "osD^vP*X"
 _LINES = ("-", "--", "-.", ":")
 
 
@@ -76,7 +76,7 @@ def method_styles(names: Sequence[str]) -> dict[str, dict[str, str]]:
     return {
         name: {
             "color": colours[name],
-            "marker": _MARKERS[i % len(_MARKERS)],
+            "marker": MARKERS[i % len(MARKERS)],
             "linestyle": _LINES[i % len(_LINES)],
         }
         for i, name in enumerate(names)

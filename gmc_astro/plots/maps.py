@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gmc_astro.exceptions import InputError
-from gmc_astro.plots.canvas import class_colours, new_figure, readable
+from gmc_astro.plots.canvas import MARKERS, class_colours, new_figure, readable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["embedding_map"]
-
-_MARKERS = "osD^vP*X"
 
 
 def embedding_map(
@@ -82,7 +80,7 @@ def embedding_map(
     axes = figure.add_subplot()
     for i, name in enumerate(shown):
         x, y = places[names == name].T
-        style = {"color": colours[name], "marker": _MARKERS[i % len(_MARKERS)]}
+        style = {"color": colours[name], "marker": MARKERS[i % len(MARKERS)]}
         axes.scatter(x, y, s=14, alpha=0.7, linewidths=0, label=readable(name), **style)
     axes.set_xticks([])
     axes.set_yticks([])

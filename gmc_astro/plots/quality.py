@@ -101,13 +101,14 @@ def reliability(
     probabilities: ArrayLike | Mapping[str, ArrayLike],
     targets: ArrayLike,
     *,
-    bins: int = 10,
+    bins: int = 15,
     title: str = "",
 ) -> Figure:
     """Draw how often a classifier is right against how sure it is.
 
     On the diagonal it is as often right as it says; below, it is too sure. The bars show how
-    the predictions are spread; bins of fewer than 5 rows have no point.
+    the predictions are spread; bins of fewer than 5 rows have no point. The expected calibration
+    error (ECE) is that of the same bins.
 
     Parameters
     ----------
@@ -151,7 +152,7 @@ def _draw_reliability(
     axes: Axes, probabilities: np.ndarray, targets: np.ndarray, bins: int
 ) -> None:
     """One diagram: the diagonal, a point a bin, and the share of rows in each bin."""
-    error = expected_calibration_error(probabilities, targets)
+    error = expected_calibration_error(probabilities, targets, bins=bins)
     sure = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == targets
     number = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)

@@ -11,6 +11,7 @@ import numpy as np
 
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import ColourRecipe, ImageBatch, ImageSource
+from gmc_astro.imaging.source import join_batches
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -156,7 +157,7 @@ class ConcatenatedSource(ImageSource):
     def iter_batches(
         self, batch_size: int = 64, *, start: int = 0, stop: int | None = None
     ) -> Iterator[ImageBatch]:
-        """Read rows in order; a batch ends where a source ends.
+        """Read rows in order; a batch may have rows of several sources.
 
         Parameters
         ----------
@@ -169,6 +170,21 @@ class ConcatenatedSource(ImageSource):
             The next rows.
         """
         stop = len(self) if stop is None else min(stop, len(self))
+        held: list[ImageBatch] = []
+        for batch in self._batches(batch_size, start, stop):
+            if held and held[0].images.shape[1:] != batch.images.shape[1:]:
+                yield join_batches(held)  # images of another size cannot join it
+                held = []
+            held.append(batch)
+            if sum(map(len, held)) >= batch_size:
+                joined = join_batches(held)
+                yield _part(joined, 0, batch_size)
+                held = [_part(joined, batch_size, len(joined))] if len(joined) > batch_size else []
+        if held:
+            yield join_batches(held)
+
+    def _batches(self, batch_size: int, start: int, stop: int) -> Iterator[ImageBatch]:
+        """Batches that end where sources end."""
         for source, low, high, offset in self._within(start, stop):
             for batch in source.iter_batches(batch_size, start=low, stop=high):
                 yield ImageBatch(batch.images, batch.status, batch.start + offset, batch.columns)
@@ -179,6 +195,14 @@ class ConcatenatedSource(ImageSource):
             low, high = max(start - offset, 0), min(stop - offset, len(source))
             if low < high:
                 yield source, low, high, offset
+
+
+def _part(batch: ImageBatch, low: int, high: int) -> ImageBatch:
+    """Some rows of a batch."""
+    if (low, high) == (0, len(batch)):
+        return batch
+    columns = {name: values[low:high] for name, values in batch.columns.items()}
+    return ImageBatch(batch.images[low:high], batch.status[low:high], batch.start + low, columns)
 
 
 def _joined(coords: Sequence[SkyCoord | None]) -> SkyCoord | None:

@@ -18,7 +18,8 @@ from PIL import Image
 
 from gmc_astro import classify_catalog
 from gmc_astro.catalogs import classify_partitions, merge_catalog, read_report
-from gmc_astro.catalogs.engines import Rank, current_rank, loads, local_workers
+from gmc_astro.catalogs.engines import Rank, current_rank, local_workers
+from gmc_astro.catalogs.resident import loads
 from gmc_astro.catalogs.shards import RowRange
 from gmc_astro.exceptions import InputError, OutputError
 from gmc_astro.learning import read_table
@@ -65,6 +66,26 @@ def test_dask_goes_on_where_a_process_stopped(client, classifier, stack, undistu
     classify_catalog(classifier, stack, undisturbed, executor=client, **OPTIONS)
     assert read_report(undisturbed)["this_call"]["rows"] == 0
     assert content(undisturbed) == before
+
+
+def test_dask_runs_again_elsewhere_and_anew(client, classifier, stack, tmp_path, monkeypatch):
+    """The workers keep the model, and look at the disk each time."""
+    monkeypatch.setattr("gmc_astro.catalogs.engines.SEEN", 0.5)
+    options = {"executor": client, "rows_per_shard": 160}
+    first = classify_catalog(classifier, stack, tmp_path / "first", **options)
+    before = client.run(loads)
+    second = classify_catalog(classifier, stack, tmp_path / "second", **options)
+    classify_catalog(classifier, stack, first, overwrite=True, **options)
+    shard = second / "shards" / "000000000160.parquet"
+    good = shard.read_bytes()
+    shard.write_bytes(good[:-9] + b"nonsense!")
+    classify_catalog(classifier, stack, second, **options)
+    assert read_report(second)["this_call"]["rows"] == 160
+    assert shard.read_bytes() == good
+    for folder in (first, second):
+        assert read_report(folder)["complete"]
+    after = client.run(loads)
+    assert sum(after.values()) - sum(before.values()) <= 1  # in a worker that had no task before
 
 
 # lsdb and nested_pandas use what pandas will have no more

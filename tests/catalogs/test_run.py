@@ -180,6 +180,17 @@ def test_embeddings_that_are_not_there(classifier, stack, tmp_path, undisturbed)
         open_embeddings(undisturbed, other)
 
 
+def test_embeddings_of_other_trained_weights(classifier, pictures, labels, tmp_path):
+    """Weights that are in no checkpoint have only themselves to be told apart by."""
+    trained, other = (GalaxyMorphologyClassifier(**classifier.get_params()) for _ in range(2))
+    trained.pretrain(pictures, list(labels), epochs=1, progress=False)
+    other.pretrain(pictures, list(labels), epochs=2, progress=False)
+    run = classify_catalog(trained, pictures, tmp_path / "run", embeddings=True)
+    np.testing.assert_allclose(open_embeddings(run, trained), trained.embed(pictures), atol=1e-3)
+    with pytest.raises(InputError, match=r"are of model .*, the classifier's is"):
+        open_embeddings(run, other)
+
+
 def test_images_beside_a_catalogue(classifier, pictures, tmp_path):
     table = Table({"objid": np.arange(40) + 7, "ra": np.arange(40.0), "dec": np.arange(40.0)})
     run = classify_catalog(classifier, table, tmp_path / "run", images=pictures)

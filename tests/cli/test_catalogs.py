@@ -32,8 +32,8 @@ def command(tiny_folder, pictures, tmp_path):
     return arguments
 
 
-def run(arguments, code=0):
-    result = CliRunner().invoke(main, arguments)
+def run(arguments, code=0, env=None):
+    result = CliRunner().invoke(main, arguments, env=env)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == code, result.output
@@ -95,6 +95,17 @@ def test_two_processes_make_one_table(command, tmp_path):
     texts = [process.communicate(timeout=120)[1] for process in pair]
     assert [process.returncode for process in pair] == [0, 0], texts
     assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.fits"]
+    assert len(read_table(tmp_path / "out.fits")) == 400
+
+
+def test_a_rank_that_is_done_first_leaves_its_work_to_the_leader(command, tmp_path):
+    arguments = command(tmp_path / "out.fits", "--rows-per-shard", "100")
+    ranks = [{"RANK": rank, "WORLD_SIZE": "2", "LOCAL_RANK": rank} for rank in "01"]
+    run(arguments, env=ranks[1])
+    assert [path.name for path in tmp_path.glob("out*")] == ["out.fits.parts"]
+    assert len(list((tmp_path / "out.fits.parts" / "shards").glob("*.parquet"))) == 4
+    run(arguments, env=ranks[0])
+    assert [path.name for path in tmp_path.glob("out*")] == ["out.fits"]
     assert len(read_table(tmp_path / "out.fits")) == 400
 
 

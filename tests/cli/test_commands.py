@@ -133,6 +133,25 @@ def test_bad_usage_is_one_sentence_and_code_2(folder, tiny_folder, args, says):
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("bad.json", b'{"a": ["a ring"],\n "b" ["a bar"]}', "as JSON, mend it: .*line 2"),
+        ("bad.toml", b'a = ["a ring"]\nb = a bar\n', "as TOML, mend it: .*line 2"),
+        ("bad.toml", b'a = ["a ring"]\nb = "\xff"\n', "as TOML, mend it: .*utf-8"),
+    ],
+    ids=["json", "toml", "no text"],
+)
+def test_a_settings_file_that_cannot_be_read(folder, tiny_folder, name, content, says):
+    (folder / name).write_bytes(content)
+    commands = [("classify", folder / "00.png", "--model", tiny_folder, "--classes")]
+    if name.endswith(".toml"):
+        commands.append(("pretrain", "-o", folder / "x", "--config"))
+    for command in commands:
+        result = run(*command, folder / name, code=2)
+        assert re.search(f"^Error: .*{name} cannot be read {says}.*\n$", result.output)
+
+
 def test_fit_then_classify(folder, tiny_folder, labels):
     model = folder / "model"
     result = run("fit", folder / "labels.csv", "--model", tiny_folder, "-o", model)

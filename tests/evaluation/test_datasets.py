@@ -51,6 +51,25 @@ def test_a_folder_with_a_table(galaxy_folder, labels):
         assert data.ids[3] == "03.png"
 
 
+def test_a_table_of_whole_numbers(galaxy_folder, labels):
+    """Blank cells are no class; with classes given, the numbers are theirs."""
+    numbers = 1 + (labels == "round")
+    lines = [f"{i:02d}.png,{number}" for i, number in enumerate(numbers)]
+    lines[7] = "07.png,"
+    (galaxy_folder / "labels.csv").write_text("\n".join(["file,label", *lines]) + "\n")
+    data = load_dataset("folder", galaxy_folder, size=32)
+    assert data.scheme.names == ("1", "2")
+    assert data.about["left_out"] == {"no label": 1}
+    expected = np.delete(numbers, 7).tolist()
+    assert np.asarray(data.scheme.names)[data.targets].astype(int).tolist() == expected
+    given = ["irregular", "elongated", "round"]
+    data = load_dataset("folder", galaxy_folder, size=32, classes=given)
+    assert data.scheme.names == tuple(given)
+    assert data.targets.tolist() == expected
+    with pytest.raises(InputError, match="label 2 of row 0 is not between 0 and 1"):
+        load_dataset("folder", galaxy_folder, size=32, classes=given[:2])
+
+
 def test_a_folder_with_a_folder_a_class(galaxy_folder):
     for i in range(6):
         folder = galaxy_folder / "by_class" / ("ring" if i < 3 else "no_ring")

@@ -107,6 +107,19 @@ def test_a_data_set_that_says_nothing_of_itself_has_its_name(dataset, options, t
     assert "- Data: mine, 40 images" in path.read_text()
 
 
+def test_a_draw_may_miss_the_whole_test_part_of_a_seed(dataset, options, tmp_path):
+    """With 4 of 20 galaxies a seed, one draw in a hundred does."""
+    some = np.r_[:10, 20:30]
+    parts = {name: getattr(dataset, name)[some] for name in ("images", "ids", "targets")}
+    only = {"methods": ["zero-shot"], "fractions": [1.0], "seeds": range(5)}
+    benchmark = run_benchmark(replace(dataset, **parts), tmp_path, **only, model=options["model"])
+    write_report(benchmark, tmp_path, figures=False)
+    (result,) = json.loads((tmp_path / "report.json").read_text())["results"]
+    for name in ("accuracy", "macro_f1"):
+        low, high = result["scores"][name]["interval_95"]
+        assert 0 <= low <= result["scores"][name]["mean"] <= high <= 1
+
+
 def test_kept_probabilities_give_the_scores(dataset, options, tmp_path):
     options |= {"methods": ["probe"], "fractions": [1.0], "seeds": [0]}
     benchmark = run_benchmark(dataset, tmp_path, **options)

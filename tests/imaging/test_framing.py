@@ -30,10 +30,24 @@ def test_crop_at_scale_one_is_a_slice(make_galaxy):
     )
 
 
-def test_beyond_the_edge_is_zero(make_galaxy):
+def test_beyond_the_edge_is_zero():
     square = crop_square(np.ones((1, 20, 20)), (0, 0), 20, 20)
     assert square[0, 0, 0] == 0
     assert square[0, 15, 15] == 1
+    larger = crop_square(np.ones((1, 20, 20)), (0, 0), 20, 80)[0]  # the corner is at -0.5
+    assert larger[0].max() == larger[:, 0].max() == 0
+    assert larger[38:, 38:].min() == 1
+    assert larger.sum() == 42**2
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (40, 64)])
+@pytest.mark.parametrize("size", [16, 40, 64, 224, 1000])
+def test_no_pixel_of_the_edge_is_lost(shape, size):
+    """A whole image has no frame of zeros, however large it is made."""
+    middle = (shape[1] - 1) / 2, (shape[0] - 1) / 2
+    square = crop_square(np.ones((2, *shape)), middle, min(shape), size)
+    np.testing.assert_allclose(square, 1, rtol=1e-5)
+    assert square.dtype == np.float32
 
 
 def test_nan_is_zero():
@@ -61,6 +75,14 @@ def test_fallback_is_told():
     _, measured, note = render_bands(Bands(noise, ("g", "r", "z")), size=32)
     assert note == "fixed framing: no source at the centre"
     assert np.isnan(measured["petro_r90"])
+
+
+def test_a_hot_pixel_is_not_measured():
+    planes = np.zeros((3, 64, 64), np.float32)
+    planes[:, 32, 31] = 1000
+    _, measured, note = render_bands(Bands(planes, ("g", "r", "z")), size=32)
+    assert note == "fixed framing: the source at the centre is a single pixel"
+    assert np.isnan(list(measured.values())).all()
 
 
 def test_fixed_width_shows_less_sky(cube):

@@ -53,6 +53,13 @@ def test_sky_level_does_not_matter(make_galaxy):
     )
 
 
+def test_a_hot_pixel_is_no_galaxy():
+    image = np.zeros((64, 64), np.float32)
+    image[32, 31] = 1000
+    with pytest.raises(MeasurementError, match="a single pixel"):
+        measure_galaxy(image)
+
+
 def test_empty_sky():
     noise = np.random.default_rng(0).normal(size=(64, 64))
     with pytest.raises(MeasurementError, match="no source at the centre"):

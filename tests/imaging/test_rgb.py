@@ -10,6 +10,7 @@ from gmc_astro.imaging import (
     LEGACY_DR9,
     LEGACY_DR10,
     SDSS_LUPTON,
+    SDSS_VIEWER,
     is_south_up,
     make_rgb,
     read_bands,
@@ -94,11 +95,12 @@ def test_shapes_must_agree(flux):
         make_rgb({"g": flux[0], "r": flux[1], "z": flux[2][:5]})
 
 
-def test_nan_is_black_and_input_is_left_alone(flux):
+@pytest.mark.parametrize("recipe", [LEGACY_DR9, GZ_DECALS, SDSS_LUPTON, SDSS_VIEWER])
+def test_nan_is_empty_sky_and_input_is_left_alone(flux, recipe):
     hole = flux.copy()
     hole[:, 10, 20] = np.nan
-    kept = hole.copy()
-    assert make_rgb(hole, recipe=SDSS_LUPTON, flip=False)[10, 20].tolist() == [0, 0, 0]
+    kept, sky = hole.copy(), make_rgb(np.zeros_like(flux), recipe=recipe)[0, 0]
+    np.testing.assert_array_equal(make_rgb(hole, recipe=recipe, flip=False)[10, 20], sky)
     np.testing.assert_array_equal(hole, kept)
 
 

@@ -4,6 +4,7 @@ import json
 import warnings
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -50,6 +51,17 @@ def test_words_and_images_meet(fresh_encoder, pictures, labels, captions):
     similarity = fresh_encoder.encode_images(pictures) @ fresh_encoder.encode_texts(texts).T
     found = np.array(["round", "elongated"])[similarity.argmax(axis=1)]
     assert (found == labels).mean() > 0.9
+
+
+def test_two_files_teach_what_one_does(make_tiny_encoder, pictures, captions, tmp_path):
+    paths = [tmp_path / "a.h5", tmp_path / "b.h5"]
+    for path, images in zip(paths, np.split(pictures, [13]), strict=True):
+        with h5py.File(path, "w") as file:
+            file["images"] = images
+    one, two = make_tiny_encoder(), make_tiny_encoder()
+    pretrain(one, open_images(pictures), captions, settings=SETTINGS, progress=False)
+    pretrain(two, open_images(paths), captions, settings=SETTINGS, progress=False)
+    assert same(weights(one), weights(two))
 
 
 def test_words_that_no_caption_had_are_zero_and_warned_of(fresh_encoder, pictures, captions):

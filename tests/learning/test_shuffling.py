@@ -40,6 +40,22 @@ def test_an_epoch_has_every_row_once(stack, memory_limit):
     assert seen != sorted(seen)
 
 
+@pytest.mark.parametrize("memory_limit", [10**9, 1000], ids=["held", "blocks"])
+def test_several_files_are_as_one(stack, tmp_path, memory_limit):
+    """Blocks of rows go on where a file ends."""
+    images = open_images(stack).read().images
+    paths = [tmp_path / f"{name}.h5" for name in "abc"]
+    for path, part in zip(paths, np.split(images, [300, 310]), strict=True):
+        with h5py.File(path, "w") as file:
+            file["images"] = part
+    shufflers = [Shuffler(open_images(x), memory_limit=memory_limit) for x in (stack, paths)]
+    for (found, rows), (same, again) in zip(
+        *(shuffler.batches(50, seed=0, epoch=0) for shuffler in shufflers), strict=True
+    ):
+        np.testing.assert_array_equal(rows, again)
+        np.testing.assert_array_equal(found, same)
+
+
 def test_images_held_on_a_device_are_the_same(stack):
     shufflers = [Shuffler(open_images(stack), device=d) for d in (None, torch.device("cpu"))]
     for (images, rows), (held, same) in zip(

@@ -1,5 +1,6 @@
 """Trees of users."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from gmc_astro.morphology import (
     VoteTable,
     register_tree,
 )
+from gmc_astro.morphology.expert import type_codes
 
 SENSE = Question(
     "sense",
@@ -62,6 +64,48 @@ def test_every_style_speaks_of_it(registered, simulate, style):
     assert {pair for text in captions for pair in writer.claims(text)} == set(TREE.flat)
     said = {statement.answer for text in captions for statement in writer.statements(text)}
     assert (None in said) == (style != "prompt")
+
+
+def chain(*asked):
+    """A tree of questions that all follow each other, with the answers of Galaxy Zoo 2."""
+    answers = {
+        "smooth_or_features": ("features_or_disk", "smooth"),
+        "edgeon": ("no", "yes"),
+        "bar": ("bar", "no_bar"),
+        "spiral": ("spiral", "no_spiral"),
+        "bulge_prominence": ("no_bulge", "obvious"),
+    }
+    following = dict(zip(asked, [*asked[1:], None], strict=True))
+    questions = []
+    for name, after in following.items():
+        first, second = answers[name]
+        always = name not in ("smooth_or_features", "edgeon")
+        last = Answer(second, after if always else None)
+        questions.append(Question(name, f"{name}?", (Answer(first, after), last)))
+    return DecisionTree("CHAIN", tuple(questions))
+
+
+@pytest.mark.parametrize(
+    ("also", "codes"),
+    [
+        ({"bar", "bulge_prominence"}, {"S0", "SA0", "SB0", "SAb", "SBd"}),
+        ({"bar"}, {"S", "S0", "SA", "SA0", "SB", "SB0"}),
+        ({"bulge_prominence"}, {"S", "S0", "Sb", "Sd"}),
+        (set(), {"S", "S0"}),
+    ],
+    ids=["both", "no bulge", "no bar", "neither"],
+)
+def test_type_codes_of_trees_that_ask_less(simulate, also, codes):
+    always = {"smooth_or_features", "edgeon", "spiral"}
+    order = ("smooth_or_features", "edgeon", "bar", "spiral", "bulge_prominence")
+    tree = chain(*(name for name in order if name in always | also))
+    writer = CaptionWriter(tree, "expert")
+    captions = writer(simulate(tree, 400))
+    found = {word for text in captions for word in re.findall(r"\bS[AB]*[a-d0]?\b", text)}
+    assert found >= codes
+    assert found <= set(type_codes(tree))
+    for text in captions:
+        writer.claims(text)  # every caption can be read again
 
 
 def test_without_terms_experts_are_silent(own_trees):

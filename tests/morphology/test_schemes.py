@@ -58,6 +58,10 @@ def test_handedness_is_noticed():
         ("edge_on_disk", "an edge on disk galaxy"),
         ("merger", "a merger"),
         ("a barred galaxy", "a barred galaxy"),
+        ("unbarred_spiral", "an unbarred spiral galaxy"),
+        ("Ultra-diffuse", "an Ultra-diffuse galaxy"),
+        ("uniform disk", "a uniform disk galaxy"),
+        ("one-armed spiral", "a one-armed spiral galaxy"),
     ],
 )
 def test_prompts_for_bare_names(name, prompt):

@@ -43,9 +43,38 @@ def test_concatenation():
     parts = [np.full((n, 2, 2, 3), n, np.uint8) for n in (3, 4)]
     source = ConcatenatedSource([ArraySource(p, labels=p[:, 0, 0, 0]) for p in parts])
     assert len(source) == 7
-    batches = list(source.iter_batches(10, start=2))
-    assert [(b.start, len(b)) for b in batches] == [(2, 1), (3, 4)]
     assert source.labels.tolist() == [3] * 3 + [4] * 4
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 100])
+def test_batches_across_sources_are_full(batch_size):
+    """As those of one source: only the last one may be shorter."""
+    rows = np.arange(11, dtype=np.uint8)
+    images = np.broadcast_to(rows[:, None, None, None], (11, 2, 2, 3))
+    parts = [ArraySource(part) for part in np.split(images, [3, 4, 9])]
+    batches = list(ConcatenatedSource(parts).iter_batches(batch_size, start=2, stop=10))
+    starts = list(range(2, 10, batch_size))
+    assert [b.start for b in batches] == starts
+    assert [len(b) for b in batches] == [min(batch_size, 10 - start) for start in starts]
+    np.testing.assert_array_equal(np.concatenate([b.images for b in batches]), images[2:10])
+    np.testing.assert_array_equal(ConcatenatedSource(parts).read().images, images)
+
+
+def test_what_only_some_sources_measured(cube, pictures):
+    """The rows of the others are NaN."""
+    with_shapes, without = open_images(cube, size=48), ArraySource(pictures[:2])
+    batch = ConcatenatedSource([without, with_shapes]).read()
+    assert len(batch) == 3
+    assert np.isfinite(batch.columns["axis_ratio"]).tolist() == [False, False, True]
+
+
+def test_images_of_two_sizes():
+    """Batch by batch they can be read, but not held together."""
+    parts = [ArraySource(np.zeros((3, size, size, 3), np.uint8)) for size in (4, 6)]
+    source = ConcatenatedSource(parts)
+    assert [b.images.shape[:2] for b in source.iter_batches(2)] == [(2, 4), (1, 4), (2, 6), (1, 6)]
+    with pytest.raises(InputError, match="4 x 4 and 6 x 6 pixels cannot be held together"):
+        source.read()
 
 
 def test_an_open_source_passes_through():
