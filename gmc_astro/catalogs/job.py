@@ -14,8 +14,8 @@ from gmc_astro.catalogs.claims import Claims
 from gmc_astro.catalogs.embeddings import EMBEDDINGS_FILE, EmbeddingsFile
 from gmc_astro.catalogs.shards import RowRange, Shards
 from gmc_astro.imaging import ImageBatch, ImageSource
+from gmc_astro.imaging.source import join_columns
 from gmc_astro.learning import read_ahead
-from gmc_astro.learning.embedding import join_columns
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -209,17 +209,14 @@ def table_of(
         Embeddings.
     """
     vectors = np.concatenate([vectors for vectors, _ in parts])
-    batches = [
-        ImageBatch(batch.images, batch.status, batch.start - rows.start, batch.columns)
-        for _, batch in parts
-    ]
+    batches = [batch for _, batch in parts]
     ids, coords = source.names(*rows)
     table = classifier.predict_embeddings(
         vectors,
         status=np.concatenate([batch.status for batch in batches]),
         ids=ids,
         coords=coords,
-        columns=join_columns(batches, len(rows)),
+        columns=join_columns(batches),
         meta=meta,
     )
     return table, vectors

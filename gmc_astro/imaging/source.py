@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from astropy.units import Quantity
 from numpy.typing import ArrayLike
 
 from gmc_astro.exceptions import InputError
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
-    from astropy.units import Quantity
 
     from gmc_astro.imaging.recipes import ColourRecipe
 
-__all__ = ["OK", "ImageBatch", "ImageSource", "is_ok", "join_batches"]
+__all__ = ["OK", "ImageBatch", "ImageSource", "is_ok", "join_batches", "join_columns"]
 
 OK = "ok"
 
@@ -113,13 +113,32 @@ def join_batches(batches: Sequence[ImageBatch]) -> ImageBatch:
             f"images of {' and '.join(f'{h} x {w}' for h, w in sizes)} pixels cannot be held "
             "together: give all the same size, or use them one input after the other"
         )
-    columns = {}
-    for name in dict.fromkeys(name for batch in batches for name in batch.columns):
-        parts = [batch.columns.get(name, np.full(len(batch), np.nan)) for batch in batches]
-        columns[name] = np.concatenate(parts)
     images = np.concatenate([batch.images for batch in batches])
     status = np.concatenate([batch.status for batch in batches])
-    return ImageBatch(images, status, batches[0].start, columns)
+    return ImageBatch(images, status, batches[0].start, join_columns(batches))
+
+
+def join_columns(batches: Sequence[ImageBatch]) -> dict[str, Any]:
+    """Measured columns of consecutive batches.
+
+    Parameters
+    ----------
+    batches : sequence of ImageBatch
+        Batches in order, which may have lost their images.
+
+    Returns
+    -------
+    columns : dict of str to array or Quantity
+        One value a row; NaN for batches that did not measure it.
+    """
+    ends = np.cumsum([0, *(len(batch.status) for batch in batches)]).tolist()
+    joined: dict[str, Any] = {}
+    for batch, start, end in zip(batches, ends, ends[1:], strict=False):
+        for name, values in batch.columns.items():
+            if name not in joined:
+                joined[name] = np.full(ends[-1], np.nan) * (getattr(values, "unit", None) or 1)
+            joined[name][start:end] = values
+    return {k: Quantity(v) if hasattr(v, "unit") else v for k, v in joined.items()}
 
 
 class ImageSource(ABC):

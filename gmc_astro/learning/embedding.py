@@ -8,10 +8,10 @@ from hashlib import blake2b
 from typing import Any
 
 import numpy as np
-from astropy import units as u
 from tqdm.auto import tqdm
 
 from gmc_astro.imaging import ImageBatch, ImageSource, is_ok
+from gmc_astro.imaging.source import join_columns
 from gmc_astro.learning.shuffling import read_ahead
 from gmc_astro.models import Encoder
 from gmc_astro.morphology import ClassScheme
@@ -21,7 +21,6 @@ __all__ = [
     "EmbeddingCache",
     "class_starts",
     "embed_source",
-    "join_columns",
     "text_embeddings",
 ]
 
@@ -177,31 +176,7 @@ def embed_source(
             batches.append(ImageBatch(batch.images[:0], batch.status, batch.start, batch.columns))
             bar.update(len(batch))
     status = np.concatenate([b.status for b in batches]) if batches else np.zeros(0, "U2")
-    return Embedded(embeddings, status, join_columns(batches, len(source)))
-
-
-def join_columns(batches: Sequence[ImageBatch], n: int) -> dict[str, Any]:
-    """Measured columns of all batches; NaN for batches that measured nothing.
-
-    Parameters
-    ----------
-    batches : sequence of `~gmc_astro.imaging.ImageBatch`
-        Batches, which may have lost their images.
-    n : int
-        Rows of all.
-
-    Returns
-    -------
-    columns : dict of str to array or Quantity
-        One value a row.
-    """
-    joined: dict[str, Any] = {}
-    for batch, rows in ((b, slice(b.start, b.start + len(b.status))) for b in batches):
-        for name, values in batch.columns.items():
-            if name not in joined:
-                joined[name] = np.full(n, np.nan) * (getattr(values, "unit", None) or 1)
-            joined[name][rows] = values
-    return {k: u.Quantity(v) if hasattr(v, "unit") else v for k, v in joined.items()}
+    return Embedded(embeddings, status, join_columns(batches))
 
 
 def text_embeddings(encoder: Encoder, scheme: ClassScheme) -> np.ndarray:

@@ -107,10 +107,26 @@ def chance_calibration_error(
 
 
 def _mean_gap(confidence: np.ndarray, right: np.ndarray, *, bins: int) -> float:
-    # a confidence on an edge belongs to the bin below it, as in (0, 1/15]
-    number = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(number, right - confidence, minlength=bins)
+    gaps = np.bincount(confidence_bins(confidence, bins), right - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(confidence))
+
+
+def confidence_bins(confidence: np.ndarray, bins: int) -> np.ndarray:
+    """Number of the bin of each confidence.
+
+    Parameters
+    ----------
+    confidence : `~numpy.ndarray`, shape (N,)
+        Largest probabilities, 0 to 1.
+    bins : int
+        Bins of equal width.
+
+    Returns
+    -------
+    number : `~numpy.ndarray` of int, shape (N,)
+        0 to ``bins`` - 1; an edge belongs to the bin below it, as in (0, 1/15].
+    """
+    return np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
 
 
 def brier_score(probabilities: ArrayLike, targets: ArrayLike) -> float:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from gmc_astro.exceptions import InputError
 from gmc_astro.learning import expected_calibration_error
+from gmc_astro.learning.metrics import confidence_bins
 from gmc_astro.plots.canvas import method_styles, new_figure, readable
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _draw_reliability(
     error = expected_calibration_error(probabilities, targets, bins=bins)
     sure = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == targets
-    number = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
+    number = confidence_bins(sure, bins)
     rows = np.bincount(number, minlength=bins)
     enough = rows >= min(_FEWEST, len(targets))
     mean_sure = np.bincount(number, sure, minlength=bins)[enough] / rows[enough]
