@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,9 @@ __all__ = ["FITS_SUFFIXES", "SUFFIXES", "decode_picture", "is_fits", "read_fits"
 
 FITS_SUFFIXES = (".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz")
 SUFFIXES = (".jpg", ".jpeg", ".png", *FITS_SUFFIXES)
+
+# The warning where users make errors of warnings; else pillow gives it and reads on.
+_TOO_MANY = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 def is_fits(path: str | os.PathLike) -> bool:
@@ -48,18 +50,20 @@ def decode_picture(source: str | os.PathLike | bytes, size: int) -> np.ndarray:
     if not isinstance(source, bytes) and not Path(source).is_file():
         raise UnreadableImageError(f"{prefix}no such file")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-                image.draft("RGB", (2 * size, 2 * size))  # JPEG: decode at half or a quarter
-                image = _eight_bits(ImageOps.exif_transpose(image))
-                image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
-                return np.asarray(image)
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or np.inf):
+                raise Image.DecompressionBombError(
+                    f"{image.width} x {image.height} pixels are too many"
+                )
+            image.draft("RGB", (2 * size, 2 * size))  # JPEG: decode at half or a quarter
+            image = _eight_bits(ImageOps.exif_transpose(image))
+            image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+            return np.asarray(image)
     except UnidentifiedImageError as err:
         empty = len(source) == 0 if isinstance(source, bytes) else Path(source).stat().st_size == 0
         reason = "the file is empty" if empty else "not a JPEG or PNG picture"
         raise UnreadableImageError(f"{prefix}{reason}") from err
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning) as err:
+    except (OSError, ValueError, SyntaxError, *_TOO_MANY) as err:
         raise UnreadableImageError(f"{prefix}{err}") from err
 
 

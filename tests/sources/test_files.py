@@ -1,3 +1,6 @@
+import sys
+import warnings
+
 import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
@@ -45,6 +48,35 @@ def test_real_files(data_folder):
     failed = source.ids[~batch.ok].tolist()
     assert failed == ["decals_truncated.fits"]
     assert "truncated" in batch.status[~batch.ok][0]
+
+
+def test_threads_leave_the_filters_of_warnings_alone(folder, monkeypatch):
+    monkeypatch.setattr("gmc_astro.sources.files.THREADS", 8)
+    paths = [folder / "a.jpg", folder / "cube.fits"] * 40
+    open_images(paths[:2], size=32).read()  # imports, some of which add filters of their own
+    before, interval = list(warnings.filters), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        open_images(paths, size=32).read()
+    finally:
+        sys.setswitchinterval(interval)
+    assert warnings.filters == before
+
+
+@pytest.mark.parametrize("most", [1000, 3000])  # pillow raises above twice as many, and warns
+def test_a_picture_of_too_many_pixels_is_one_row(folder, monkeypatch, most):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+    paths = [folder / "a.jpg", folder / "cube.fits"]
+    bad, good = open_images(paths, size=32).read().status
+    assert bad.startswith("unreadable: ")
+    assert good == "ok"
+
+
+def test_too_many_pixels_where_warnings_are_no_errors(folder, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)
+    with pytest.warns(Image.DecompressionBombWarning):
+        (status,) = open_images(folder / "a.jpg", size=32).read().status
+    assert status == "unreadable: 80 x 60 pixels are too many"
 
 
 def test_paths_globs_and_lists(folder):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections import Counter
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -176,6 +177,19 @@ def test_outside_the_footprint_nobody_is_asked(server):
 def test_bad_input_is_named(coords, options, says):
     with pytest.raises(InputError, match=says):
         fetch_cutouts(coords or SkyCoord(150.0, 2.0, unit="deg"), **options)
+
+
+def test_threads_leave_the_filters_of_warnings_alone(server, sky):
+    """They belong to the whole process: a filter that stays would raise any later warning."""
+    options = {"size": 32, "cache": False, "progress": False}
+    fetch_cutouts(sky(1), **options).read()  # imports, some of which add filters of their own
+    before, interval = list(warnings.filters), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        fetch_cutouts(sky(60), max_connections=8, **options).read()
+    finally:
+        sys.setswitchinterval(interval)
+    assert warnings.filters == before
 
 
 # ---- politeness, failures, cache ----------------------------------------------------------------
