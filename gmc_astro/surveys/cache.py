@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from gmc_astro.surveys.conf import conf
 __all__ = ["BodyCache"]
 
 _DIGEST = 32  # bytes of SHA-256 in front of each body
+_OURS = re.compile(r"[0-9a-f]{2}/([0-9a-f]{62}|\.part-.*)")  # files below the folder
 _TIDY_EVERY = 256  # writes between two looks at the size
 
 
@@ -67,10 +69,15 @@ class BodyCache:
             self.tidy()
 
     def tidy(self) -> None:
-        """Drop the oldest files until nine tenths of the size limit are left, and stale parts."""
+        """Drop the oldest files until nine tenths of the size limit are left, and stale parts.
+
+        Files of other names are not the cache's: the folder may be one that the user works in.
+        """
         limit = conf.cache_gigabytes * 1e9
         files, total = [], 0
         for path in self.folder.glob("*/*"):
+            if not _OURS.fullmatch(path.relative_to(self.folder).as_posix()):
+                continue
             try:
                 info = path.stat()
             except FileNotFoundError:  # another process was faster
