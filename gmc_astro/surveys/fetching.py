@@ -89,8 +89,9 @@ class Fetching:
         self._ra, self._dec = icrs_degrees(plan.coords)
         self._native = plan.survey.pixel_scale.to_value(u.arcsec)
         self._locks = [threading.Lock() for _ in range(_STRIPES)]
-        #: First row at the same position, of each row; NaN is no position.
-        places = np.stack([self._ra, self._dec], axis=1)
+        #: First row of the same position and radius, of each row; NaN is no position.
+        radii = 0 * self._ra if plan.petro_r90 is None else plan.petro_r90.to_value(u.arcsec)
+        places = np.stack([self._ra, self._dec, np.nan_to_num(radii)], axis=1)
         _, first, inverse = np.unique(places, axis=0, return_index=True, return_inverse=True)
         self.twins = first[inverse.ravel()]
 

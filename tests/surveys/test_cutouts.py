@@ -102,6 +102,29 @@ def test_a_known_radius_frames(server, sky):
     assert batch.columns["pixel_scale"][0] == 0.5 * u.arcsec
 
 
+@pytest.mark.parametrize("radius", [0.0, -9999.0, None])
+def test_a_radius_that_is_none_is_measured(server, sky, radius):
+    from astropy.utils.masked import Masked
+
+    radii = [radius] * u.arcsec if radius is not None else Masked([7.0], mask=[True]) * u.arcsec
+    options = {"size": 32, "survey": "sdss", "cache": False, "progress": False}
+    source = fetch_cutouts(sky(1), petro_r90=radii, **options)
+    batch, measured = source.read(), fetch_cutouts(sky(1), **options).read()
+    np.testing.assert_array_equal(batch.images, measured.images)
+    assert batch.columns["pixel_scale"] == measured.columns["pixel_scale"]
+    assert source.identity()["radii"]
+
+
+def test_every_radius_at_one_position_has_its_own_frame(server, sky):
+    radii = [3.0, 5.0, 8.0, 3.0] * u.arcsec
+    coords = SkyCoord([150.0] * 4, [2.0] * 4, unit="deg")
+    batch = fetch_cutouts(
+        coords, petro_r90=radii, size=32, survey="sdss", cache=False, progress=False
+    ).read()
+    np.testing.assert_allclose(batch.columns["pixel_scale"], 6.4 * radii / 32)
+    assert (batch.images[0] == batch.images[3]).all()
+
+
 def test_an_empty_field_says_that_its_framing_fell_back(server, monkeypatch):
     from gmc_astro.testing import SimulatedGalaxy
 
@@ -357,6 +380,20 @@ def test_the_cache_stays_within_its_size(server, sky, tmp_path):
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert 0 < sum(path.stat().st_size for path in left) <= size / 2
     assert len(left) < 12
+
+
+def test_the_cache_leaves_what_is_not_its_own(server, sky, tmp_path):
+    from gmc_astro.surveys.cache import BodyCache
+
+    theirs = [tmp_path / "paper" / "figure.pdf", tmp_path / "ab" / "notes.txt"]
+    for path in theirs:
+        path.parent.mkdir()
+        path.write_text("mine")
+    (tmp_path / "paper" / "data").mkdir()
+    fetch_cutouts(sky(3), cache=tmp_path, **SMALL).read()
+    with conf.set_temp("cache_gigabytes", 1e-12):
+        BodyCache(tmp_path).tidy()
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(theirs)
 
 
 def test_sums_are_printed_where_rows_failed(server, capfd):
