@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -34,10 +35,15 @@ class BodyCache:
     """
 
     def __init__(self, folder: str | os.PathLike | None = None) -> None:
-        if folder is None:
-            folder = Path(get_cache_dir("gmc_astro")) / "surveys"
-        self.folder = Path(folder)
+        self._given = folder
         self._writes = 0
+
+    @functools.cached_property
+    def folder(self) -> Path:
+        """The folder; looked for when it is needed, because astropy makes its own at once."""
+        if self._given is None:
+            return Path(get_cache_dir("gmc_astro")) / "surveys"
+        return Path(self._given)
 
     def get(self, key: str) -> bytes | None:
         """Return the body that was kept under ``key``, or None."""

@@ -17,7 +17,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import QTable
 
 from gmc_astro import fetch_cutouts, open_images
-from gmc_astro.exceptions import InputError
+from gmc_astro.exceptions import GmcAstroWarning, InputError
 from gmc_astro.imaging import LEGACY_DR9, SDSS_LUPTON, SDSS_VIEWER, is_ok
 from gmc_astro.surveys import conf
 from gmc_astro.testing import HIPS_FAULTS, VIEWER_FAULTS, Faults, galaxy_at, serve_surveys
@@ -394,6 +394,17 @@ def test_the_cache_leaves_what_is_not_its_own(server, sky, tmp_path):
     with conf.set_temp("cache_gigabytes", 1e-12):
         BodyCache(tmp_path).tidy()
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(theirs)
+
+
+@pytest.mark.parametrize("cache", [True, "file"])
+def test_without_a_cache_that_can_be_used(server, sky, tmp_path, monkeypatch, cache):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    source = fetch_cutouts(sky(6), cache=cache if cache is True else tmp_path / cache, **SMALL)
+    with pytest.warns(GmcAstroWarning, match=r"cannot be used: .*Not a directory") as given:
+        assert is_ok(source.read().status).all()
+    assert len(given) == 1
 
 
 def test_sums_are_printed_where_rows_failed(server, capfd):
