@@ -130,8 +130,12 @@ class HDF5Source(ImageSource):
 
     @property
     def labels(self) -> np.ndarray | None:
-        """Labels in the file, or None."""
-        return self._column("labels", 0, len(self)) if "labels" in self._side else None
+        """Labels in the file, or None; integers below 0 are no label, and masked."""
+        if "labels" not in self._side:
+            return None
+        labels = self._column("labels", 0, len(self))
+        none = labels < 0 if labels.dtype.kind == "i" else np.zeros(1, bool)
+        return np.ma.array(labels, mask=none) if none.any() else labels
 
     @property
     def recipe(self) -> ColourRecipe | None:
@@ -225,15 +229,20 @@ class HDF5Source(ImageSource):
         return np.unique(np.concatenate(cuts))
 
     def identity(self) -> dict[str, Any]:
-        """Name, size and date of the file.
+        """Name, size and date of the file, and how bytes or flux become images.
 
         Returns
         -------
         identity : dict
             Plain values for JSON.
         """
+        how: dict[str, Any] = {}
+        if self._flux is not None:
+            how = {"size": self.size, "framing": self._flux.framing}
+        elif self._encoded:
+            how = {"size": self.size}
         stamp = file_stamp(self.path)
-        return {"kind": "HDF5", "rows": len(self), "data": self._keys[0], **stamp}
+        return {"kind": "HDF5", "rows": len(self), "data": self._keys[0], **how, **stamp}
 
     def iter_batches(
         self, batch_size: int = 64, *, start: int = 0, stop: int | None = None

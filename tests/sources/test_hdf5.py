@@ -263,6 +263,16 @@ def test_multimodal_universe(tmp_path, flux):
     np.testing.assert_array_equal(plain.images[0], wanted)
 
 
+def test_the_identity_of_flux_knows_its_frame(tmp_path, flux, galaxy10):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["image_array"] = flux
+    ways = [{}, {"size": 64}, {"framing": "fixed"}]
+    found = [open_images(tmp_path / "a.h5", **way).identity() for way in ways]
+    assert found[0] != found[1] != found[2] != found[0]
+    own = [open_images(galaxy10, size=size).identity() for size in (32, 64)]
+    assert own[0] == own[1]  # pictures keep the size they have in the file
+
+
 def test_groups_of_flux_with_colours_last(tmp_path, flux):
     """AstroCLIP's cutouts: three bands after height and width, in numbered groups."""
     with h5py.File(tmp_path / "a.h5", "w") as file:
