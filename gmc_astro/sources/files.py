@@ -17,7 +17,7 @@ from gmc_astro.exceptions import GmcAstroError, InputError
 from gmc_astro.imaging import OK, ColourRecipe, ImageBatch, ImageSource
 from gmc_astro.sources.decode import SUFFIXES, decode_picture, is_fits, read_fits
 
-__all__ = ["DEFAULT_SIZE", "THREADS", "FileSource", "file_stamp", "find_files"]
+__all__ = ["DEFAULT_SIZE", "THREADS", "FileSource", "file_stamp", "find_files", "is_glob"]
 
 DEFAULT_SIZE = 224
 MEASURED = ("petro_r90", "axis_ratio", "centre_shift")
@@ -210,12 +210,28 @@ def find_files(pattern: str | os.PathLike) -> list[str]:
         return sorted(found)
     if os.path.exists(pattern):
         return [pattern]
-    if glob.has_magic(pattern):
+    if is_glob(pattern):
         found = sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
         if found:
             return found
         raise InputError(f"no file matches {pattern!r}")
     raise InputError(f"{pattern!r} is not a file, a folder, or a glob that matches files")
+
+
+def is_glob(path: str) -> bool:
+    """Tell a pattern from a path; a file or folder of that very name is itself.
+
+    Parameters
+    ----------
+    path : str
+        What was given as a path.
+
+    Returns
+    -------
+    pattern : bool
+        True where it has ``*``, ``?`` or ``[`` and nothing is there.
+    """
+    return glob.has_magic(path) and not os.path.exists(path)
 
 
 def _is_image(name: str) -> bool:
@@ -227,5 +243,8 @@ def _short_names(paths: Sequence[str]) -> np.ndarray:
     if len(paths) == 0:
         return np.zeros(0, dtype="U1")
     folders = {os.path.dirname(path) for path in paths if path}
-    common = os.path.commonpath(folders) if folders and all(folders) else ""
+    try:
+        common = os.path.commonpath(folders) if folders and all(folders) else ""
+    except ValueError:  # relative and absolute paths have none
+        common = ""
     return np.array([os.path.relpath(p, common) if common and p else p for p in paths])

@@ -85,6 +85,25 @@ def test_paths_globs_and_lists(folder):
     assert len(open_images([folder / "a.jpg", folder / "deep"])) == 2
 
 
+@pytest.mark.parametrize("pattern", ["?.jpg", "[ab].jpg", "*.jpg"])
+def test_every_kind_of_glob(folder, pattern):
+    assert open_images(str(folder / pattern)).ids.tolist()[0] == "a.jpg"
+    assert open_images([str(folder / pattern), str(folder / "deep" / "b.png")]).ids[0] == "a.jpg"
+
+
+def test_a_file_whose_name_looks_like_a_glob(folder):
+    (folder / "a.jpg").rename(folder / "a[1].jpg")
+    assert open_images(folder / "a[1].jpg").ids.tolist() == ["a[1].jpg"]
+    assert open_images([folder / "a[1].jpg"]).read().ok.all()
+
+
+def test_relative_and_absolute_paths(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    source = open_images(["deep/b.png", folder / "a.jpg"], size=32)
+    assert source.ids.tolist() == ["deep/b.png", str(folder / "a.jpg")]
+    assert source.read().ok.all()
+
+
 def test_missing_files_of_a_list_keep_their_place(folder):
     batch = open_images([folder / "none.jpg", folder / "a.jpg"], size=16).read()
     assert batch.status.tolist() == ["unreadable: no such file", "ok"]

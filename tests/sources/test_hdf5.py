@@ -76,6 +76,15 @@ def test_several_files(tmp_path, stack):
     np.testing.assert_array_equal(images, stack)
 
 
+def test_stacks_by_a_glob(tmp_path, stack):
+    for name in ("f1.h5", "f2.h5", "f[1].h5"):
+        with h5py.File(tmp_path / name, "w") as file:
+            file["images"] = stack[:3]
+    assert len(open_images(tmp_path / "f?.h5")) == 6
+    assert len(open_images(tmp_path / "f[12].h5")) == 6
+    assert len(open_images(tmp_path / "f[1].h5")) == 3
+
+
 def test_jpeg_bytes_and_one_that_is_broken(tmp_path, stack):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         rows = file.create_dataset("images", (3,), h5py.vlen_dtype(np.uint8))
