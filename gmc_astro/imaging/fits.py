@@ -19,16 +19,13 @@ from gmc_astro.exceptions import InputError, UnreadableImageError
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
-__all__ = ["Bands", "expected_length", "read_bands"]
+__all__ = ["USUAL_BANDS", "Bands", "expected_length", "read_bands"]
 
 _BLOCK = 2880  # bytes; headers and data fill whole ones
 _NOT_IMAGES = ("seg", "mask", "flag", "dq", "invvar", "ivar", "weight", "err", "var", "psf")
 _BAND_KEYS = ("BANDS", "BAND", "FILTER", "FILTERS")
-_CUBES = {
-    3: ("g", "r", "z"),
-    4: ("g", "r", "i", "z"),
-}  # Legacy Surveys cutouts without a BANDS card
-_GREY = ("grey",)
+#: Bands of cutouts that do not name them: those of the Legacy Surveys.
+USUAL_BANDS = {1: ("grey",), 3: ("g", "r", "z"), 4: ("g", "r", "i", "z")}
 
 
 @dataclass(frozen=True)
@@ -246,9 +243,7 @@ def _names(header: fits.Header, n: int, names: Sequence[str] | None, path: Path)
         found = tuple(value.split()) if " " in value else tuple(value)
         if len(found) == n and all(name.isalpha() for name in found):
             return found
-    if n == 1:
-        return _GREY
-    return _CUBES.get(n, tuple(f"band{i + 1}" for i in range(n)))
+    return USUAL_BANDS.get(n, tuple(f"band{i + 1}" for i in range(n)))
 
 
 def _celestial(header: fits.Header) -> WCS | None:
@@ -268,6 +263,7 @@ def _celestial(header: fits.Header) -> WCS | None:
         wcs = WCS(naxis=2, fix=False)
         wcs.wcs = cards.sub([WCSSUB_CELESTIAL])
         wcs.wcs.set()
+        wcs.array_shape = header["NAXIS2"], header["NAXIS1"]
         return wcs
     except (ValueError, TypeError, MemoryError):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,24 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from gmc_astro.exceptions import UnreadableImageError
 from gmc_astro.imaging import ColourRecipe, read_bands, recipe_for, render_bands
 
-__all__ = ["FITS_SUFFIXES", "SUFFIXES", "decode_picture", "is_fits", "read_fits"]
+__all__ = [
+    "FITS_SUFFIXES",
+    "SUFFIXES",
+    "Decoded",
+    "Piece",
+    "decode_picture",
+    "is_fits",
+    "read_fits",
+    "stacked",
+]
 
 FITS_SUFFIXES = (".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz")
 SUFFIXES = (".jpg", ".jpeg", ".png", *FITS_SUFFIXES)
+
+#: One row: its image or None, what was measured of it, and its status.
+Decoded = tuple[np.ndarray | None, dict[str, float], str]
+#: Some rows: their images, status, and what was measured.
+Piece = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]
 
 # The warning where users make errors of warnings; else pillow gives it and reads on.
 _TOO_MANY = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -96,3 +111,15 @@ def read_fits(
         recipe = own
     image, measured, note = render_bands(bands, recipe=recipe, framing=framing, size=size)
     return image, measured, "; ".join([*notes, *([note] if note else [])])
+
+
+def stacked(rows: Sequence[Decoded], size: int) -> Piece:
+    """One array of images that were read one by one: black without one, NaN if not measured."""
+    images = np.zeros((len(rows), size, size, 3), np.uint8)
+    columns: dict[str, np.ndarray] = {}
+    for i, (image, measured, _) in enumerate(rows):
+        if image is not None:
+            images[i] = image
+        for name, value in measured.items():
+            columns.setdefault(name, np.full(len(rows), np.nan))[i] = value
+    return images, np.array([status for _, _, status in rows]), columns

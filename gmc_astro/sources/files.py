@@ -15,12 +15,11 @@ import numpy as np
 
 from gmc_astro.exceptions import GmcAstroError, InputError
 from gmc_astro.imaging import OK, ColourRecipe, ImageBatch, ImageSource
-from gmc_astro.sources.decode import SUFFIXES, decode_picture, is_fits, read_fits
+from gmc_astro.sources.decode import SUFFIXES, Decoded, decode_picture, is_fits, read_fits, stacked
 
 __all__ = ["DEFAULT_SIZE", "THREADS", "FileSource", "file_stamp", "find_files", "is_glob"]
 
 DEFAULT_SIZE = 224
-MEASURED = ("petro_r90", "axis_ratio", "centre_shift")
 THREADS = min(8, os.cpu_count() or 1)  # pillow and zlib release the interpreter's lock
 
 
@@ -137,9 +136,10 @@ class FileSource(ImageSource):
         with ThreadPoolExecutor(THREADS) as pool:
             for first in range(start, stop, batch_size):
                 paths = self.paths[first : min(first + batch_size, stop)]
-                yield self._batch(list(pool.map(self._read, paths)), first)
+                images, status, columns = stacked(list(pool.map(self._read, paths)), self.size)
+                yield ImageBatch(images, status, first, columns)
 
-    def _read(self, path: str) -> tuple[np.ndarray | None, dict[str, float], str]:
+    def _read(self, path: str) -> Decoded:
         """Read one file: its image or None, what was measured, and its status."""
         if not path:
             return None, {}, "no file given"
@@ -152,18 +152,6 @@ class FileSource(ImageSource):
             return decode_picture(path, self.size), {}, OK
         except GmcAstroError as err:
             return None, {}, f"unreadable: {str(err).removeprefix(f'{path}: ')}"
-
-    def _batch(
-        self, rows: list[tuple[np.ndarray | None, dict[str, float], str]], first: int
-    ) -> ImageBatch:
-        images = np.zeros((len(rows), self.size, self.size, 3), np.uint8)
-        columns = {}
-        for i, (image, measured, _) in enumerate(rows):
-            if image is not None:
-                images[i] = image
-            for name, value in measured.items():
-                columns.setdefault(name, np.full(len(rows), np.nan))[i] = value
-        return ImageBatch(images, np.array([status for _, _, status in rows]), first, columns)
 
 
 def file_stamp(path: str | os.PathLike) -> dict[str, Any]:
