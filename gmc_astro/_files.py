@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gmc_astro.exceptions import OutputError
+from gmc_astro.exceptions import GmcAstroError, OutputError
 
 __all__ = [
     "make_folder",
@@ -36,7 +36,7 @@ _ADVICE = {
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to write into a sentence.
+    """Turn the system's refusal to write into a sentence; our own errors are sentences already.
 
     Parameters
     ----------
@@ -50,10 +50,11 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except GmcAstroError:
+        raise
     except OSError as err:
-        if isinstance(err, OutputError):
-            raise
-        reason = os.strerror(err.errno) if err.errno else str(err).splitlines()[0]
+        told = str(err).splitlines() or [type(err).__name__]
+        reason = os.strerror(err.errno) if err.errno else told[0]
         advice = _ADVICE.get(err.errno, "mend that")
         told = OutputError(
             f"{path} cannot be written: {reason}. What was finished before is safe: {advice} and "

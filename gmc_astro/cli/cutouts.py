@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from gmc_astro.cli.common import account, sentences
-
-if TYPE_CHECKING:
-    import numpy as np
 
 __all__ = ["command"]
 
@@ -74,7 +69,6 @@ def command(
     """
     import os
 
-    import numpy as np
     from astropy import units as u
     from astropy.table import QTable
 
@@ -101,9 +95,7 @@ def command(
         max_connections=connections,
         ids=None if table is None else ids_of(table),
     )
-    columns: dict[str, np.ndarray] = {}
-    if table is not None:
-        columns = {name: np.asarray(table[name]) for name in CARRIED if name in table.colnames}
+    carried = [name for name in CARRIED if table is not None and name in table.colnames]
     colours = "the survey's own" if source.recipe is None else source.recipe.name
     attributes = {
         "survey": found.name,
@@ -113,7 +105,11 @@ def command(
         "credit": found.credit,
     }
     status = write_cutouts(
-        source, output, columns=columns, attributes=attributes, overwrite=overwrite
+        source,
+        output,
+        columns={name: table[name] for name in carried},
+        attributes=attributes,
+        overwrite=overwrite,
     )
     click.echo(f"Images: {output}\nPlease acknowledge: {found.credit}")
     ctx.exit(account(QTable({"status": status}), what="fetched"))

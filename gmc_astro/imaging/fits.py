@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import os
-import warnings
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from astropy.io import fits
-from astropy.io.fits.verify import VerifyWarning
-from astropy.utils.exceptions import AstropyUserWarning, AstropyWarning
 
 from gmc_astro.exceptions import InputError, UnreadableImageError
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
-__all__ = ["Bands", "read_bands"]
+__all__ = ["USUAL_BANDS", "Bands", "expected_length", "read_bands"]
 
+_BLOCK = 2880  # bytes; headers and data fill whole ones
 _NOT_IMAGES = ("seg", "mask", "flag", "dq", "invvar", "ivar", "weight", "err", "var", "psf")
 _BAND_KEYS = ("BANDS", "BAND", "FILTER", "FILTERS")
-_CUBES = {
-    3: ("g", "r", "z"),
-    4: ("g", "r", "i", "z"),
-}  # Legacy Surveys cutouts without a BANDS card
-_GREY = ("grey",)
+#: Bands of cutouts that do not name them: those of the Legacy Surveys.
+USUAL_BANDS = {1: ("grey",), 3: ("g", "r", "z"), 4: ("g", "r", "i", "z")}
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,6 @@ def read_bands(
     path = Path(path)
     _check_file(path)
     with _open(path) as hdus:
-        _check_length(path, hdus)
         chosen = _choose(hdus, hdu, path)
         data = np.asarray(chosen.data)
         header = chosen.header
@@ -155,11 +151,9 @@ def _check_file(path: Path) -> None:
 def _open(path: Path) -> Iterator[fits.HDUList]:
     """Open a file; whatever is wrong with it becomes one kind of error with one sentence."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", VerifyWarning)
-            warnings.filterwarnings("ignore", "File may have been truncated", AstropyUserWarning)
-            with fits.open(path, memmap=False) as hdus:
-                yield hdus
+        _check_length(path)
+        with fits.open(path, memmap=False) as hdus:
+            yield hdus
     except (OSError, ValueError, TypeError, IndexError) as err:
         if isinstance(err, UnreadableImageError | InputError):
             raise
@@ -172,14 +166,46 @@ def _explain(reason: str) -> str:
     return "not a FITS file" if "SIMPLE" in reason or "Empty or corrupt" in reason else reason
 
 
-def _check_length(path: Path, hdus: fits.HDUList) -> None:
+def _check_length(path: Path) -> None:
     """A file cut off in its middle may read as zeros; compare what is there with the headers."""
     if path.suffix in (".gz", ".bz2", ".fz"):
         return
-    end = max(info["datLoc"] + info["datSpan"] for info in (h.fileinfo() for h in hdus))
+    with path.open("rb") as file:
+        end = expected_length(file)
     size = path.stat().st_size
-    if size < end - 2880:  # a last block that is not padded harms nobody
+    if size < end - _BLOCK:  # a last block that is not padded harms nobody
         raise UnreadableImageError(f"{path}: truncated FITS file ({size} of {end} bytes)")
+
+
+def expected_length(file: BinaryIO) -> int:
+    """Tell from the headers how long a FITS file should be.
+
+    astropy only warns of a file that is cut off, and to make an error of a warning, or silence,
+    changes filters that all threads share.
+
+    Parameters
+    ----------
+    file : binary file
+        The file, which may be cut off.
+
+    Returns
+    -------
+    length : int
+        Bytes up to the end of the last data whose header is there; 0 where there is no header.
+    """
+    size, end = file.seek(0, os.SEEK_END), 0
+    while end < size:
+        file.seek(end)
+        try:
+            header = fits.Header.fromfile(file)
+            axes = [header[f"NAXIS{i + 1}"] for i in range(header["NAXIS"])]
+            items = math.prod(axes[header.get("GROUPS", False) :]) if axes else 0
+            items = header.get("GCOUNT", 1) * (header.get("PCOUNT", 0) + items)
+            blocks = math.ceil(abs(header["BITPIX"]) // 8 * items / _BLOCK)
+        except (OSError, EOFError, KeyError, TypeError, ValueError, fits.VerifyError):
+            break  # what is wrong with a header is said when it is read
+        end = file.tell() + blocks * _BLOCK
+    return end
 
 
 def _choose(hdus: fits.HDUList, hdu: int | str | None, path: Path) -> fits.ImageHDU:
@@ -217,20 +243,27 @@ def _names(header: fits.Header, n: int, names: Sequence[str] | None, path: Path)
         found = tuple(value.split()) if " " in value else tuple(value)
         if len(found) == n and all(name.isalpha() for name in found):
             return found
-    if n == 1:
-        return _GREY
-    return _CUBES.get(n, tuple(f"band{i + 1}" for i in range(n)))
+    return USUAL_BANDS.get(n, tuple(f"band{i + 1}" for i in range(n)))
 
 
 def _celestial(header: fits.Header) -> WCS | None:
     """Celestial part of the world coordinates, or None where the header has none or is wrong."""
-    from astropy.wcs import WCS
+    from astropy.wcs import WCS, WCSSUB_CELESTIAL, Wcsprm
 
     if not str(header.get("CTYPE1", "")).startswith("RA"):
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AstropyWarning)
-        try:
-            return WCS(header).celestial
-        except (ValueError, TypeError, MemoryError):
-            return None
+    if "TAN" in header["CTYPE1"]:  # SCAMP's distortions, which wcslib refuses under this name
+        header = header.copy()
+        for key in [key for key in header if re.fullmatch(r"PV\d+_\d+", key)]:
+            del header[key]
+    try:
+        # WCS(header) would warn of each card that it mends, and most files have some
+        cards = Wcsprm(header.tostring().encode("ascii"), relax=True, warnings=False)
+        cards.fix()
+        wcs = WCS(naxis=2, fix=False)
+        wcs.wcs = cards.sub([WCSSUB_CELESTIAL])
+        wcs.wcs.set()
+        wcs.array_shape = header["NAXIS2"], header["NAXIS1"]
+        return wcs
+    except (ValueError, TypeError, MemoryError):
+        return None

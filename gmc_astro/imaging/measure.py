@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ _MIN_PIXELS = 12
 _STEP = 0.5  # pixels between the radii of the growth curve
 _OUTSKIRTS = 2.5  # times the isophote's radius: faint light from here on is taken as noise
 _FAINT = 5.0  # standard errors of a profile that counts as faint
+_DEBLENDING = threading.Lock()  # photutils changes the filters of warnings, which threads share
 
 
 @dataclass(frozen=True)
@@ -166,28 +167,28 @@ def _sky(image: np.ndarray) -> tuple[float, float]:
 
 def _segments(image: np.ndarray, noise: float, isophote: float) -> tuple[np.ndarray, np.ndarray]:
     """Pixels of the galaxy in the middle, and pixels of other objects."""
-    from photutils.segmentation import deblend_sources, detect_sources
-    from photutils.utils.exceptions import NoDetectionsWarning
-    from scipy.ndimage import gaussian_filter
+    from photutils.segmentation import SegmentationImage, deblend_sources
+    from scipy.ndimage import gaussian_filter, label
 
     smooth = gaussian_filter(image, _SMOOTHING)
     # smoothing by sigma pixels divides white noise by 2 sqrt(pi) sigma
     level = _THRESHOLD * noise / (2 * np.sqrt(np.pi) * _SMOOTHING)
     level = max(level, isophote * float(smooth.max()))
-    with warnings.catch_warnings(action="ignore", category=NoDetectionsWarning):
-        segments = detect_sources(smooth, level, n_pixels=_MIN_PIXELS) if level > 0 else None
-    label = 0 if segments is None else _central_label(segments.data)
-    if label == 0:
+    objects, _ = label(smooth > level, structure=np.ones((3, 3)))
+    objects[np.bincount(objects.ravel())[objects] < _MIN_PIXELS] = 0
+    nearest = _central_label(objects) if level > 0 else 0
+    if nearest == 0:
         raise MeasurementError("no source at the centre")
-    segments = deblend_sources(
-        smooth,
-        segments,
-        n_pixels=_MIN_PIXELS,
-        labels=[label],
-        n_levels=8,
-        contrast=0.02,
-        progress_bar=False,
-    )
+    with _DEBLENDING:
+        segments = deblend_sources(
+            smooth,
+            SegmentationImage(objects),
+            n_pixels=_MIN_PIXELS,
+            labels=[nearest],
+            n_levels=8,
+            contrast=0.02,
+            progress_bar=False,
+        )
     own = segments.data == _central_label(segments.data)
     return own, (segments.data > 0) & ~own
 

@@ -98,7 +98,8 @@ def is_south_up(wcs: WCS) -> bool:
     >>> is_south_up(wcs)
     True
     """
-    celestial = wcs.celestial
+    # astropy's copies of coordinates change the filters of warnings, which threads share
+    celestial = wcs if (wcs.naxis, wcs.wcs.lng) == (2, 0) else wcs.celestial
     if celestial.naxis != 2:
         return True
     row, column = (n / 2 for n in (celestial.array_shape or (2, 2)))

@@ -45,7 +45,8 @@ def write_cutouts(
         File to write, with data sets ``images`` (N, H, W, 3) uint8, ``ra``, ``dec``,
         ``object_id``, ``status``, ``pxscale`` (arcsec a pixel) and what else was measured.
     columns : mapping of str to `~numpy.ndarray`, optional
-        More data sets, one value a row (``ans``, ``redshift``).
+        More data sets, one value a row (``ans``, ``redshift``). Masked cells are written as
+        NaN, -1 (integers; as a label, none) or an empty text.
     attributes : mapping, optional
         Attributes of the file. ``recipe``, the name of the images' colours, is added.
     overwrite : bool, optional
@@ -107,8 +108,11 @@ class _Parts:
 
     def finished(self, rows: int) -> int:
         """Rows that are there already."""
-        starts = range(0, rows, ROWS)
-        return next((start for start in starts if not self.file(start).is_file()), rows)
+        start = 0
+        while start < rows and self.file(start).is_file():
+            with np.load(self.file(start)) as found:
+                start += len(found["status"])
+        return start
 
     def file(self, start: int) -> Path:
         return self.folder / f"{start:09d}.npz"
@@ -135,16 +139,15 @@ def _merge(
     """Copy the parts into one file."""
     status: list[str] = []
     with whole(path) as temporary, h5py.File(temporary, "w") as file:
-        for start in range(0, len(source), ROWS):
+        while (start := len(status)) < len(source):
             found = parts.read(start)
             status += found.pop("status").tolist()
             for name, values in found.items():
-                _rows(file, NAMES.get(name, name), len(source), values)[start : start + ROWS] = (
-                    values
-                )
+                rows = _rows(file, NAMES.get(name, name), len(source), values)
+                rows[start : len(status)] = values
         text = {"object_id": source.ids, "status": np.array(status)}
         for name, values in {**text, **columns}.items():
-            values = np.asarray(values)
+            values = _filled(values)
             words = values.dtype.kind in "US"
             file[name] = values.astype(object) if words else values
         if source.coords is not None:
@@ -154,16 +157,23 @@ def _merge(
 
 
 def _rows(file: h5py.File, name: str, rows: int, like: np.ndarray) -> h5py.Dataset:
-    """The data set of a name, made when it is first needed."""
+    """The data set of a name, made when it is first needed; NaN where nothing was measured."""
     if name not in file:
-        file.create_dataset(name, shape=(rows, *like.shape[1:]), dtype=like.dtype)
+        fill = np.nan if like.dtype.kind == "f" else None
+        file.create_dataset(name, shape=(rows, *like.shape[1:]), dtype=like.dtype, fillvalue=fill)
     return file[name]
+
+
+def _filled(values: np.ndarray) -> np.ndarray:
+    """Values of a column, with what stands for a masked cell in a file."""
+    values = np.ma.asarray(values)
+    if values.dtype.kind == "u" and values.mask.any():
+        values = values.astype(np.int64)
+    fill = {"f": np.nan, "i": -1, "U": "", "S": b""}
+    return values.filled(fill.get(values.dtype.kind))
 
 
 def _fingerprint(source: ImageSource, attributes: Mapping[str, Any]) -> str:
     """What the parts depend on."""
-    digest = hashlib.sha256(json.dumps(dict(attributes), sort_keys=True, default=str).encode())
-    digest.update("\n".join(source.ids.tolist()).encode())
-    if source.coords is not None:
-        digest.update(np.asarray([source.coords.ra.deg, source.coords.dec.deg]).tobytes())
-    return digest.hexdigest()
+    content = {"attributes": dict(attributes), "source": source.identity()}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,27 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from gmc_astro.exceptions import UnreadableImageError
 from gmc_astro.imaging import ColourRecipe, read_bands, recipe_for, render_bands
 
-__all__ = ["FITS_SUFFIXES", "SUFFIXES", "decode_picture", "is_fits", "read_fits"]
+__all__ = [
+    "FITS_SUFFIXES",
+    "SUFFIXES",
+    "Decoded",
+    "Piece",
+    "decode_picture",
+    "is_fits",
+    "read_fits",
+    "stacked",
+]
 
 FITS_SUFFIXES = (".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz")
 SUFFIXES = (".jpg", ".jpeg", ".png", *FITS_SUFFIXES)
+
+#: One row: its image or None, what was measured of it, and its status.
+Decoded = tuple[np.ndarray | None, dict[str, float], str]
+#: Some rows: their images, status, and what was measured.
+Piece = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]
+
+# The warning where users make errors of warnings; else pillow gives it and reads on.
+_TOO_MANY = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 def is_fits(path: str | os.PathLike) -> bool:
@@ -48,18 +65,20 @@ def decode_picture(source: str | os.PathLike | bytes, size: int) -> np.ndarray:
     if not isinstance(source, bytes) and not Path(source).is_file():
         raise UnreadableImageError(f"{prefix}no such file")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-                image.draft("RGB", (2 * size, 2 * size))  # JPEG: decode at half or a quarter
-                image = _eight_bits(ImageOps.exif_transpose(image))
-                image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
-                return np.asarray(image)
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or np.inf):
+                raise Image.DecompressionBombError(
+                    f"{image.width} x {image.height} pixels are too many"
+                )
+            image.draft("RGB", (2 * size, 2 * size))  # JPEG: decode at half or a quarter
+            image = _eight_bits(ImageOps.exif_transpose(image))
+            image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+            return np.asarray(image)
     except UnidentifiedImageError as err:
         empty = len(source) == 0 if isinstance(source, bytes) else Path(source).stat().st_size == 0
         reason = "the file is empty" if empty else "not a JPEG or PNG picture"
         raise UnreadableImageError(f"{prefix}{reason}") from err
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning) as err:
+    except (OSError, ValueError, SyntaxError, *_TOO_MANY) as err:
         raise UnreadableImageError(f"{prefix}{err}") from err
 
 
@@ -92,3 +111,15 @@ def read_fits(
         recipe = own
     image, measured, note = render_bands(bands, recipe=recipe, framing=framing, size=size)
     return image, measured, "; ".join([*notes, *([note] if note else [])])
+
+
+def stacked(rows: Sequence[Decoded], size: int) -> Piece:
+    """One array of images that were read one by one: black without one, NaN if not measured."""
+    images = np.zeros((len(rows), size, size, 3), np.uint8)
+    columns: dict[str, np.ndarray] = {}
+    for i, (image, measured, _) in enumerate(rows):
+        if image is not None:
+            images[i] = image
+        for name, value in measured.items():
+            columns.setdefault(name, np.full(len(rows), np.nan))[i] = value
+    return images, np.array([status for _, _, status in rows]), columns

@@ -15,12 +15,11 @@ import numpy as np
 
 from gmc_astro.exceptions import GmcAstroError, InputError
 from gmc_astro.imaging import OK, ColourRecipe, ImageBatch, ImageSource
-from gmc_astro.sources.decode import SUFFIXES, decode_picture, is_fits, read_fits
+from gmc_astro.sources.decode import SUFFIXES, Decoded, decode_picture, is_fits, read_fits, stacked
 
-__all__ = ["DEFAULT_SIZE", "THREADS", "FileSource", "file_stamp", "find_files"]
+__all__ = ["DEFAULT_SIZE", "THREADS", "FileSource", "file_stamp", "find_files", "is_glob"]
 
 DEFAULT_SIZE = 224
-MEASURED = ("petro_r90", "axis_ratio", "centre_shift")
 THREADS = min(8, os.cpu_count() or 1)  # pillow and zlib release the interpreter's lock
 
 
@@ -137,9 +136,10 @@ class FileSource(ImageSource):
         with ThreadPoolExecutor(THREADS) as pool:
             for first in range(start, stop, batch_size):
                 paths = self.paths[first : min(first + batch_size, stop)]
-                yield self._batch(list(pool.map(self._read, paths)), first)
+                images, status, columns = stacked(list(pool.map(self._read, paths)), self.size)
+                yield ImageBatch(images, status, first, columns)
 
-    def _read(self, path: str) -> tuple[np.ndarray | None, dict[str, float], str]:
+    def _read(self, path: str) -> Decoded:
         """Read one file: its image or None, what was measured, and its status."""
         if not path:
             return None, {}, "no file given"
@@ -152,18 +152,6 @@ class FileSource(ImageSource):
             return decode_picture(path, self.size), {}, OK
         except GmcAstroError as err:
             return None, {}, f"unreadable: {str(err).removeprefix(f'{path}: ')}"
-
-    def _batch(
-        self, rows: list[tuple[np.ndarray | None, dict[str, float], str]], first: int
-    ) -> ImageBatch:
-        images = np.zeros((len(rows), self.size, self.size, 3), np.uint8)
-        columns = {}
-        for i, (image, measured, _) in enumerate(rows):
-            if image is not None:
-                images[i] = image
-            for name, value in measured.items():
-                columns.setdefault(name, np.full(len(rows), np.nan))[i] = value
-        return ImageBatch(images, np.array([status for _, _, status in rows]), first, columns)
 
 
 def file_stamp(path: str | os.PathLike) -> dict[str, Any]:
@@ -210,12 +198,28 @@ def find_files(pattern: str | os.PathLike) -> list[str]:
         return sorted(found)
     if os.path.exists(pattern):
         return [pattern]
-    if glob.has_magic(pattern):
+    if is_glob(pattern):
         found = sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
         if found:
             return found
         raise InputError(f"no file matches {pattern!r}")
     raise InputError(f"{pattern!r} is not a file, a folder, or a glob that matches files")
+
+
+def is_glob(path: str) -> bool:
+    """Tell a pattern from a path; a file or folder of that very name is itself.
+
+    Parameters
+    ----------
+    path : str
+        What was given as a path.
+
+    Returns
+    -------
+    pattern : bool
+        True where it has ``*``, ``?`` or ``[`` and nothing is there.
+    """
+    return glob.has_magic(path) and not os.path.exists(path)
 
 
 def _is_image(name: str) -> bool:
@@ -227,5 +231,8 @@ def _short_names(paths: Sequence[str]) -> np.ndarray:
     if len(paths) == 0:
         return np.zeros(0, dtype="U1")
     folders = {os.path.dirname(path) for path in paths if path}
-    common = os.path.commonpath(folders) if folders and all(folders) else ""
+    try:
+        common = os.path.commonpath(folders) if folders and all(folders) else ""
+    except ValueError:  # relative and absolute paths have none
+        common = ""
     return np.array([os.path.relpath(p, common) if common and p else p for p in paths])

@@ -10,12 +10,9 @@ import numpy as np
 
 from gmc_astro.exceptions import GmcAstroError
 from gmc_astro.imaging import OK, Bands, ColourRecipe, recipe_for, render_bands
+from gmc_astro.sources.decode import Decoded
 
 __all__ = ["FluxStack", "band_names"]
-
-#: Bands of cutouts that do not name them: those of the Legacy Surveys.
-USUAL = {1: ("grey",), 3: ("g", "r", "z"), 4: ("g", "r", "i", "z")}
-MEASURED = ("petro_r90", "axis_ratio", "centre_shift")
 
 
 def band_names(names: Sequence[bytes | str]) -> tuple[str, ...]:
@@ -70,7 +67,7 @@ class FluxStack:
         """Recipe that the images are rendered with."""
         return self.recipe or recipe_for(Bands(np.zeros((len(self.names), 1, 1)), self.names))
 
-    def render(self, flux: np.ndarray) -> tuple[np.ndarray | None, dict[str, float], str]:
+    def render(self, flux: np.ndarray) -> Decoded:
         """Render one row.
 
         Parameters

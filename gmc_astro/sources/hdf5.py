@@ -15,9 +15,8 @@ import numpy as np
 from gmc_astro.exceptions import GmcAstroError, UnreadableImageError
 from gmc_astro.imaging import OK, ColourRecipe, ImageBatch, ImageSource, is_ok
 from gmc_astro.sources.chunks import RowReader, opened_for_rows, rows_together
-from gmc_astro.sources.decode import decode_picture
+from gmc_astro.sources.decode import Decoded, Piece, decode_picture, stacked
 from gmc_astro.sources.files import DEFAULT_SIZE, THREADS, file_stamp
-from gmc_astro.sources.flux import MEASURED
 from gmc_astro.sources.layout import (
     channels_first,
     find_images,
@@ -35,8 +34,6 @@ __all__ = ["HDF5_SUFFIXES", "HDF5Source"]
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf")
 _FAILURES = (OSError, RuntimeError, ValueError)  # what HDF5 raises for a damaged file
-
-Piece = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]
 
 
 class HDF5Source(ImageSource):
@@ -130,8 +127,12 @@ class HDF5Source(ImageSource):
 
     @property
     def labels(self) -> np.ndarray | None:
-        """Labels in the file, or None."""
-        return self._column("labels", 0, len(self)) if "labels" in self._side else None
+        """Labels in the file, or None; integers below 0 are no label, and masked."""
+        if "labels" not in self._side:
+            return None
+        labels = self._column("labels", 0, len(self))
+        none = labels < 0 if labels.dtype.kind == "i" else np.zeros(1, bool)
+        return np.ma.array(labels, mask=none) if none.any() else labels
 
     @property
     def recipe(self) -> ColourRecipe | None:
@@ -225,15 +226,20 @@ class HDF5Source(ImageSource):
         return np.unique(np.concatenate(cuts))
 
     def identity(self) -> dict[str, Any]:
-        """Name, size and date of the file.
+        """Name, size and date of the file, and how bytes or flux become images.
 
         Returns
         -------
         identity : dict
             Plain values for JSON.
         """
+        how: dict[str, Any] = {}
+        if self._flux is not None:
+            how = {"size": self.size, "framing": self._flux.framing}
+        elif self._encoded:
+            how = {"size": self.size}
         stamp = file_stamp(self.path)
-        return {"kind": "HDF5", "rows": len(self), "data": self._keys[0], **stamp}
+        return {"kind": "HDF5", "rows": len(self), "data": self._keys[0], **how, **stamp}
 
     def iter_batches(
         self, batch_size: int = 64, *, start: int = 0, stop: int | None = None
@@ -317,11 +323,11 @@ class HDF5Source(ImageSource):
         """Images in height, width, colour order, with a status each."""
         if self._encoded or self._flux is not None:
             one = self._decode if self._encoded else self._flux.render
-            return _stack(list(pool.map(one, rows)), self.size)
+            return stacked(list(pool.map(one, rows)), self.size)
         images = rows.transpose(0, 2, 3, 1) if self._channels_first else rows
         return images, np.full(len(images), OK), {}
 
-    def _decode(self, row: np.ndarray) -> tuple[np.ndarray | None, dict[str, float], str]:
+    def _decode(self, row: np.ndarray) -> Decoded:
         try:
             return decode_picture(np.asarray(row, np.uint8).tobytes(), self.size), {}, OK
         except GmcAstroError as err:
@@ -344,19 +350,6 @@ def _join(pieces: Sequence[Piece]) -> Piece:
     }
     images, status = (np.concatenate([piece[i] for piece in pieces]) for i in (0, 1))
     return images, status, columns
-
-
-def _stack(rows: Sequence[tuple[np.ndarray | None, dict[str, float], str]], size: int) -> Piece:
-    """One piece of rows that were decoded one by one."""
-    images = np.zeros((len(rows), size, size, 3), np.uint8)
-    columns: dict[str, np.ndarray] = {}
-    for i, (image, measured, _) in enumerate(rows):
-        if image is not None:
-            images[i] = image
-        for name in MEASURED:
-            if name in measured:
-                columns.setdefault(name, np.full(len(rows), np.nan))[i] = measured[name]
-    return images, np.array([status for _, _, status in rows]), columns
 
 
 @contextmanager

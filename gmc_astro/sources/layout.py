@@ -10,7 +10,8 @@ import numpy as np
 
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import LEGACY_DR9, RECIPES, ColourRecipe
-from gmc_astro.sources.flux import USUAL, FluxStack, band_names
+from gmc_astro.imaging.fits import USUAL_BANDS
+from gmc_astro.sources.flux import FluxStack, band_names
 
 __all__ = [
     "channels_first",
@@ -88,7 +89,7 @@ def flux_layout(
     if data.ndim == 4 and data.dtype.kind == "f":
         last = data.shape[1] == data.shape[2] != data.shape[3]
         planes = data.shape[3 if last else 1]
-        names = band_names(np.ravel(data.parent[named][0])) if named else USUAL.get(planes)
+        names = band_names(np.ravel(data.parent[named][0])) if named else USUAL_BANDS.get(planes)
         if names is not None and len(names) == planes:
             stack = FluxStack(names, last, size, framing)
             return stack if recipe is None else replace(stack, recipe=recipe)

@@ -14,7 +14,7 @@ from astropy.table import Table
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import ColourRecipe, ImageSource, get_recipe
 from gmc_astro.sources.arrays import ArraySource
-from gmc_astro.sources.files import DEFAULT_SIZE, FileSource, find_files
+from gmc_astro.sources.files import DEFAULT_SIZE, FileSource, find_files, is_glob
 from gmc_astro.sources.hdf5 import HDF5_SUFFIXES, HDF5Source
 from gmc_astro.sources.parquet import ParquetSource, hats_partitions, image_column, is_hats
 from gmc_astro.sources.positions import ids_of, positions_in, positions_of
@@ -145,12 +145,12 @@ def _open_path(
     path: str, key: str | None, base: str | os.PathLike | None, options: Mapping[str, Any]
 ) -> ImageSource:
     """A file, folder or glob."""
-    name = path.lower()
-    if name.endswith(HDF5_SUFFIXES) and "*" not in name:
+    name, many = path.lower(), is_glob(path)
+    if name.endswith(HDF5_SUFFIXES) and not many:
         return HDF5Source(path, key=key, **options)
-    if name.endswith(".parquet") and "*" not in name and _holds_pictures(path, key):
+    if name.endswith(".parquet") and not many and _holds_pictures(path, key):
         return _open_pictures(path, key, options)
-    if "*" not in name and (name.endswith(CATALOG_SUFFIXES) or is_fits_table(path)):
+    if not many and (name.endswith(CATALOG_SUFFIXES) or is_fits_table(path)):
         table = read_catalog(path)
         if _has_positions_only(table, key):
             return _open_positions(table, "decals", options, {})
@@ -198,9 +198,9 @@ def _open_several(
         raise InputError(f"no images given; give {ACCEPTED}")
     if any(path.lower().endswith((*HDF5_SUFFIXES, *CATALOG_SUFFIXES)) for path in paths):
         return ConcatenatedSource([_open_path(path, key, base, options) for path in paths])
-    many = [p for path in paths for p in (find_files(path) if _stands_for_many(path) else [path])]
+    many = [
+        p
+        for path in paths
+        for p in (find_files(path) if os.path.isdir(path) or is_glob(path) else [path])
+    ]
     return FileSource(many, **options)
-
-
-def _stands_for_many(path: str) -> bool:
-    return os.path.isdir(path) or ("*" in path and not os.path.exists(path))

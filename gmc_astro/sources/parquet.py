@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from astropy.table import Table
 
 from gmc_astro.exceptions import GmcAstroError, InputError, UnreadableImageError
 from gmc_astro.imaging import OK, ColourRecipe, ImageBatch, ImageSource
 from gmc_astro.sources.decode import decode_picture
 from gmc_astro.sources.files import DEFAULT_SIZE, THREADS, file_stamp
 from gmc_astro.sources.positions import ids_of, positions_in
+from gmc_astro.sources.tables import as_table, plain_names
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
-    from astropy.table import Table
 
 __all__ = ["ParquetSource", "PictureSource", "hats_partitions", "image_column", "is_hats"]
 
@@ -86,6 +87,16 @@ class PictureSource(ImageSource):
     def recipe(self) -> ColourRecipe | None:
         """Colours of the pictures, or None where they are not known."""
         return self._recipe
+
+    def identity(self) -> dict[str, Any]:
+        """Names, positions, and size of the images.
+
+        Returns
+        -------
+        identity : dict
+            Plain values for JSON.
+        """
+        return {**super().identity(), "size": self.size}
 
     def iter_batches(
         self, batch_size: int = 64, *, start: int = 0, stop: int | None = None
@@ -227,15 +238,13 @@ class ParquetSource(ImageSource):
             Position of each row, where there are positions.
         """
         file = _open(self.path)
-        plain = [f.name for f in file.schema_arrow if not pa.types.is_nested(f.type)]
-        wanted = [name for name in plain if name != self._column]
-        parts = list(self._rows(file, wanted, start, stop, 65536))
-        table = _as_table(pa.Table.from_batches(parts, parts[0].schema) if parts else None)
+        parts = list(self._rows(file, plain_names(file.schema_arrow), start, stop, 65536))
+        table = as_table(pa.Table.from_batches(parts)) if parts else Table()
         ids = ids_of(table)
         return np.arange(start, stop).astype(str) if ids is None else ids, positions_in(table)
 
     def identity(self) -> dict[str, Any]:
-        """Name, size and date of the file.
+        """Name, size and date of the file, and size of the images.
 
         Returns
         -------
@@ -243,7 +252,8 @@ class ParquetSource(ImageSource):
             Plain values for JSON.
         """
         stamp = file_stamp(self.path)
-        return {"kind": "Parquet", "rows": len(self), "data": self._column, **stamp}
+        own = {"kind": "Parquet", "rows": len(self), "data": self._column, "size": self.size}
+        return {**own, **stamp}
 
     def iter_batches(
         self, batch_size: int = 64, *, start: int = 0, stop: int | None = None
@@ -291,14 +301,6 @@ class ParquetSource(ImageSource):
 
 def _bytes(value: bytes | Mapping[str, bytes] | None) -> bytes | None:
     return value.get("bytes") if isinstance(value, Mapping) else value
-
-
-def _as_table(columns: pa.Table | None) -> Table:
-    from astropy.table import Table
-
-    if columns is None:
-        return Table()
-    return Table({name: columns[name].to_numpy() for name in columns.column_names})
 
 
 def _open(path: str) -> pq.ParquetFile:

@@ -123,8 +123,11 @@ def ids_of(table: Table) -> np.ndarray | None:
     Returns
     -------
     ids : `~numpy.ndarray` of str, shape (N,), or None
-        The names.
+        The names; empty where a cell is masked.
     """
     names = {name.lower(): name for name in table.colnames}
     found = next((names[name] for name in IDS if name in names), None)
-    return None if found is None else np.asarray(table[found]).astype(str)
+    if found is None:
+        return None
+    names = np.asarray(table[found]).astype(str)
+    return np.where(getattr(table[found], "mask", False), "", names)

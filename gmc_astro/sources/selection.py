@@ -127,7 +127,9 @@ class ConcatenatedSource(ImageSource):
     def labels(self) -> np.ndarray | None:
         """Labels of all rows where every source has them, else None."""
         labels = [source.labels for source in self._sources]
-        return None if any(part is None for part in labels) else np.concatenate(labels)
+        if any(part is None for part in labels):
+            return None
+        return (np.ma if any(map(np.ma.isMA, labels)) else np).concatenate(labels)
 
     def quiet(self) -> ConcatenatedSource:
         """Return the same rows without progress bars.

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 
 from gmc_astro.exceptions import InputError
 
 __all__ = [
     "CATALOG_SUFFIXES",
+    "as_table",
     "file_column",
     "is_fits_table",
     "names_files",
-    "plain_columns",
+    "plain_names",
     "read_catalog",
 ]
 
@@ -63,7 +64,8 @@ def read_catalog(path: str | os.PathLike) -> Table:
         raise InputError(f"{path} is not a file")
     try:
         if path.suffix == ".parquet" and b"table_meta_yaml" not in _parquet_notes(path):
-            return plain_columns(pq.ParquetFile(path))
+            file = pq.ParquetFile(path)
+            return as_table(file.read(plain_names(file.schema_arrow)))
         return Table.read(path, format="ascii.csv" if path.suffix == ".csv" else None)
     except Exception as err:  # each of astropy's readers raises its own kinds
         raise InputError(f"{path} cannot be read as a table: {str(err).splitlines()[0]}") from err
@@ -74,29 +76,42 @@ def _parquet_notes(path: Path) -> Collection[bytes]:
     return pq.read_schema(path).metadata or {}
 
 
-def plain_columns(file: pq.ParquetFile, columns: Sequence[str] | None = None) -> Table:
-    """Columns of a Parquet file, but for nested ones and those of bytes.
+def plain_names(schema: pa.Schema) -> list[str]:
+    """Names of the columns that are neither nested nor bytes.
 
     Parameters
     ----------
-    file : pyarrow.parquet.ParquetFile
-        The file.
-    columns : sequence of str, optional
-        Names to choose from. Default is all.
+    schema : pyarrow.Schema
+        Columns of a file.
+
+    Returns
+    -------
+    names : list of str
+        In the order of the file.
+    """
+    others = (pa.types.is_nested, pa.types.is_binary, pa.types.is_large_binary)
+    return [field.name for field in schema if not any(other(field.type) for other in others)]
+
+
+def as_table(columns: pa.Table) -> Table:
+    """Plain columns as astropy has them, masked where a value is missing.
+
+    Parameters
+    ----------
+    columns : pyarrow.Table
+        Columns of numbers, words or times.
 
     Returns
     -------
     table : `~astropy.table.Table`
-        The columns.
+        The same columns.
     """
-    kinds = {field.name: field.type for field in file.schema_arrow}
-    wanted = [
-        name
-        for name, kind in kinds.items()
-        if (columns is None or name in columns)
-        and not (pa.types.is_nested(kind) or pa.types.is_binary(kind))
-    ]
-    return Table.from_pandas(file.read(wanted).to_pandas(ignore_metadata=True))
+    table = Table.from_pandas(columns.to_pandas(ignore_metadata=True))
+    for name, values in zip(columns.column_names, columns.columns, strict=True):
+        if pa.types.is_integer(values.type) and values.null_count:
+            # pandas makes floats of them, which cannot tell two object numbers of the SDSS apart
+            table[name] = MaskedColumn(values.fill_null(0).to_numpy(), mask=values.is_null())
+    return table
 
 
 def is_fits_table(path: str | os.PathLike) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-import warnings
 
 import numpy as np
 from astropy.io import fits
 from PIL import Image, UnidentifiedImageError
 
 from gmc_astro.exceptions import SurveyError
+from gmc_astro.imaging.fits import expected_length
 
 __all__ = ["check_fits", "check_picture", "plain_text"]
 
@@ -42,12 +42,13 @@ def check_fits(body: bytes, bands: tuple[str, ...], pixels: int) -> np.ndarray:
     """
     if not body.startswith(b"SIMPLE  ="):
         raise SurveyError(f"not an image: {plain_text(body)}")
+    end = expected_length(io.BytesIO(body))
+    if len(body) < end:
+        raise SurveyError(f"not an image: broken FITS (cut off after {len(body)} of {end} bytes)")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # astropy only warns of a body that is cut off
-            with fits.open(io.BytesIO(body), memmap=False) as hdus:
-                data = np.asarray(hdus[0].data, dtype=np.float32)
-    except (OSError, ValueError, TypeError, Warning) as err:
+        with fits.open(io.BytesIO(body), memmap=False) as hdus:
+            data = np.asarray(hdus[0].data, dtype=np.float32)
+    except (OSError, ValueError, TypeError) as err:
         raise SurveyError(f"not an image: broken FITS ({str(err).splitlines()[0][:80]})") from err
     planes = data.reshape(-1, *data.shape[-2:]) if data.ndim in (2, 3) else data
     wanted = (len(bands), pixels, pixels)

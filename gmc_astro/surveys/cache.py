@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +17,7 @@ from gmc_astro.surveys.conf import conf
 __all__ = ["BodyCache"]
 
 _DIGEST = 32  # bytes of SHA-256 in front of each body
+_OURS = re.compile(r"[0-9a-f]{2}/([0-9a-f]{62}|\.part-.*)")  # files below the folder
 _TIDY_EVERY = 256  # writes between two looks at the size
 
 
@@ -32,10 +35,15 @@ class BodyCache:
     """
 
     def __init__(self, folder: str | os.PathLike | None = None) -> None:
-        if folder is None:
-            folder = Path(get_cache_dir("gmc_astro")) / "surveys"
-        self.folder = Path(folder)
+        self._given = folder
         self._writes = 0
+
+    @functools.cached_property
+    def folder(self) -> Path:
+        """The folder; looked for when it is needed, because astropy makes its own at once."""
+        if self._given is None:
+            return Path(get_cache_dir("gmc_astro")) / "surveys"
+        return Path(self._given)
 
     def get(self, key: str) -> bytes | None:
         """Return the body that was kept under ``key``, or None."""
@@ -67,10 +75,15 @@ class BodyCache:
             self.tidy()
 
     def tidy(self) -> None:
-        """Drop the oldest files until nine tenths of the size limit are left, and stale parts."""
+        """Drop the oldest files until nine tenths of the size limit are left, and stale parts.
+
+        Files of other names are not the cache's: the folder may be one that the user works in.
+        """
         limit = conf.cache_gigabytes * 1e9
         files, total = [], 0
         for path in self.folder.glob("*/*"):
+            if not _OURS.fullmatch(path.relative_to(self.folder).as_posix()):
+                continue
             try:
                 info = path.stat()
             except FileNotFoundError:  # another process was faster

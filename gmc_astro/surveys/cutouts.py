@@ -235,7 +235,8 @@ def fetch_cutouts(
     field : `~astropy.units.Quantity`, optional
         Side of a fixed frame. Default is ``size`` pixels of the survey.
     petro_r90 : `~astropy.units.Quantity`, shape (N,), optional
-        Radii that are known already (`~gmc_astro.surveys.look_up_petrosian`); NaN where not.
+        Radii that are known already (`~gmc_astro.surveys.look_up_petrosian`); NaN, masked or
+        not above 0 (surveys write -9999) where not.
     bands : sequence of str, optional
         Bands to fetch. Default is the recipe's.
     recipe : str or ColourRecipe, optional
@@ -306,7 +307,7 @@ def fetch_cutouts(
         size=size,
         framing=framing,
         field=field,
-        petro_r90=petro_r90,
+        petro_r90=None if petro_r90 is None else _known(petro_r90),
         recipe=recipe,
         bands=bands,
         image_format=image_format,
@@ -314,6 +315,12 @@ def fetch_cutouts(
         max_connections=max_connections,
     )
     return CutoutSource(plan, np.asarray(ids, dtype=str), progress=progress)
+
+
+def _known(radii: u.Quantity) -> u.Quantity:
+    """Radii, NaN where they are masked or no radii."""
+    radii = radii.filled(np.nan) if hasattr(radii, "filled") else radii
+    return np.where(radii > 0, radii, np.nan)
 
 
 def _digest(values: u.Quantity) -> str:

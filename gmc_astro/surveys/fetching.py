@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +13,7 @@ from astropy.coordinates import SkyCoord
 from astropy.stats import mad_std
 from PIL import Image
 
-from gmc_astro.exceptions import MeasurementError, SurveyError
+from gmc_astro.exceptions import GmcAstroWarning, MeasurementError, SurveyError
 from gmc_astro.imaging import (
     OK,
     SPAN,
@@ -88,9 +90,12 @@ class Fetching:
         self._inside = plan.survey.footprint.contains(plan.coords)
         self._ra, self._dec = icrs_degrees(plan.coords)
         self._native = plan.survey.pixel_scale.to_value(u.arcsec)
+        self._cache = plan.cache
+        self._giving_up = threading.Lock()
         self._locks = [threading.Lock() for _ in range(_STRIPES)]
-        #: First row at the same position, of each row; NaN is no position.
-        places = np.stack([self._ra, self._dec], axis=1)
+        #: First row of the same position and radius, of each row; NaN is no position.
+        radii = 0 * self._ra if plan.petro_r90 is None else plan.petro_r90.to_value(u.arcsec)
+        places = np.stack([self._ra, self._dec, np.nan_to_num(radii)], axis=1)
         _, first, inverse = np.unique(places, axis=0, return_index=True, return_inverse=True)
         self.twins = first[inverse.ravel()]
 
@@ -203,9 +208,8 @@ class Fetching:
 
     def _body(self, part: Part, pixels: int = 0) -> bytes:
         """A body out of the cache, else from the server; asked for once, also by many threads."""
-        cache = self.plan.cache
         with self._locks[hash(part.key) % _STRIPES]:
-            body = cache.get(part.key) if cache else None
+            body = self._with_cache(lambda cache: cache.get(part.key))
             if body is None:
                 body = ask(
                     lambda: part.send(self.session),
@@ -214,9 +218,27 @@ class Fetching:
                     connections=self.plan.max_connections,
                     diagnose=lambda answer: self.service.diagnose(answer, part, self.session),
                 )
-                if cache:
-                    cache.put(part.key, body)
+                self._with_cache(lambda cache: cache.put(part.key, body))
         return body
+
+    def _with_cache(self, use: Callable[[BodyCache], bytes | None]) -> bytes | None:
+        """Use the cache; where its disk is full or refuses, go on without it and warn once."""
+        cache = self._cache
+        if cache is None:
+            return None
+        try:
+            return use(cache)
+        except OSError as err:
+            with self._giving_up:
+                first, self._cache = self._cache is not None, None
+            if first:
+                warnings.warn(
+                    f"answers are not kept, because the cache cannot be used: {err}; "
+                    "give another folder as cache=, or cache=False",
+                    GmcAstroWarning,
+                    stacklevel=2,
+                )
+            return None
 
     @staticmethod
     def _checked(body: bytes, part: Part, pixels: int) -> bytes:

@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from gmc_astro.exceptions import InputError, SurveyError
 from gmc_astro.surveys.conf import conf
+from gmc_astro.surveys.survey import icrs_degrees
 
 __all__ = ["look_up_petrosian"]
 
@@ -36,7 +37,7 @@ def look_up_petrosian(
     -------
     objects : `~astropy.table.QTable`
         A row for each position: ``objid`` (uint64, 0 where there is none), ``separation`` and
-        ``petro_r90`` (petroR90_r) in arcsec, NaN where there is none.
+        ``petro_r90`` (petroR90_r) in arcsec, NaN where there is none, or no position.
 
     Raises
     ------
@@ -62,24 +63,26 @@ def look_up_petrosian(
     """
     if not isinstance(coords, SkyCoord):
         raise InputError(f"coords of type {type(coords).__name__} are not positions; give SkyCoord")
-    coords = coords.icrs.reshape(-1)
+    ra, dec = icrs_degrees(coords)
     objects = QTable(
         {
-            "objid": np.zeros(len(coords), np.uint64),
-            "separation": np.full(len(coords), np.nan) * u.arcsec,
-            "petro_r90": np.full(len(coords), np.nan) * u.arcsec,
+            "objid": np.zeros(len(ra), np.uint64),
+            "separation": np.full(len(ra), np.nan) * u.arcsec,
+            "petro_r90": np.full(len(ra), np.nan) * u.arcsec,
         }
     )
-    starts = range(0, len(coords), _AT_ONCE)
+    asked = np.flatnonzero(np.isfinite(ra + dec))
+    starts = range(0, len(asked), _AT_ONCE)
     for start in tqdm(starts, desc="SDSS look-up", unit="query", disable=not progress):
-        part = coords[start : start + _AT_ONCE]
+        rows = asked[start : start + _AT_ONCE]
+        part = SkyCoord(ra[rows], dec[rows], unit="deg")
         found = _cross_match(part, radius)
         if found is None:
             continue
         places = SkyCoord(found["ra"], found["dec"], unit="deg")
         nearest, separation, _ = part.match_to_catalog_sky(places)
         near = np.flatnonzero(separation <= radius)
-        rows, matches = start + near, nearest[near]
+        rows, matches = rows[near], nearest[near]
         objects["objid"][rows] = found["objID"][matches]
         objects["separation"][rows] = separation[near]
         measured = np.asarray(found["petroR90_r"][matches], dtype=float)

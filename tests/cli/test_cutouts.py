@@ -76,6 +76,16 @@ def test_a_catalogue_becomes_a_file_with_the_names_of_galaxy10(server, catalogue
     assert not catalogue.with_name("cutouts.h5.parts").exists()
 
 
+def test_blank_cells_are_no_values(server, tmp_path):
+    catalogue, out = tmp_path / "blank.csv", tmp_path / "cutouts.h5"
+    catalogue.write_text("objid,ra,dec,ans,redshift\n5,150,2,1,0.02\n6,151,3,,\n")
+    run("cutouts", catalogue, "--no-cache", "--size", "32", "-o", out)
+    with h5py.File(out) as file:
+        assert file["ans"][:].tolist() == [1, -1]
+        assert np.isnan(file["redshift"][:]).tolist() == [False, True]
+    assert open_images(out).labels.mask.tolist() == [False, True]
+
+
 def test_what_was_not_fetched_is_not_classified_later(server, catalogue):
     """Nor are the images taken for those of another survey, of which a warning would tell."""
     table = Table.read(catalogue)

@@ -1,9 +1,13 @@
+import io
+
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 
 from gmc_astro.exceptions import InputError, UnreadableImageError
 from gmc_astro.imaging import read_bands
+from gmc_astro.imaging.fits import expected_length
 
 
 @pytest.fixture
@@ -87,6 +91,38 @@ def test_not_fits(tmp_path, content, reason):
     (tmp_path / "a.fits").write_bytes(content)
     with pytest.raises(UnreadableImageError, match=reason):
         read_bands(tmp_path / "a.fits")
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"CD1_1": -0.0001, "CD2_2": 0.0001},  # what is not there is mended, of which WCS warns
+        {"CDELT1": -0.0001, "CDELT2": 0.0001, "RADECSYS": "FK5", "CUNIT1": "DEG", "CUNIT2": "DEG"},
+        {"CD1_1": -0.0001, "CD2_2": 0.0001, "PV1_1": 1.0, "PV1_5": 0.001},  # SCAMP
+    ],
+)
+def test_coordinates_that_have_to_be_mended(tmp_path, plane, cards):
+    header = fits.Header({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", **cards})
+    fits.PrimaryHDU(plane, header).writeto(tmp_path / "a.fits")
+    assert read_bands(tmp_path / "a.fits").pixel_scale == pytest.approx(0.36)
+
+
+def test_the_length_that_headers_tell(tmp_path, plane):
+    table = Table({"text": ["one", "two"], "many": [[1, 2], [3, 4]]})
+    hdus = [
+        fits.PrimaryHDU(),
+        fits.ImageHDU(plane),
+        fits.BinTableHDU(table),
+        fits.CompImageHDU(plane),  # behind its table lie the packed pixels
+    ]
+    path = tmp_path / "a.fits"
+    fits.HDUList(hdus).writeto(path)
+    with path.open("rb") as file:
+        assert expected_length(file) == path.stat().st_size
+    data = path.read_bytes()
+    assert expected_length(io.BytesIO(data[:-100])) == len(data)
+    assert expected_length(io.BytesIO(data + b"tail")) == len(data)
+    assert expected_length(io.BytesIO(b"no FITS")) == 0
 
 
 def test_missing_file(tmp_path):

@@ -1,3 +1,6 @@
+import sys
+import warnings
+
 import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
@@ -47,10 +50,58 @@ def test_real_files(data_folder):
     assert "truncated" in batch.status[~batch.ok][0]
 
 
+def test_threads_leave_the_filters_of_warnings_alone(folder, monkeypatch):
+    monkeypatch.setattr("gmc_astro.sources.files.THREADS", 8)
+    paths = [folder / "a.jpg", folder / "cube.fits"] * 40
+    open_images(paths[:2], size=32).read()  # imports, some of which add filters of their own
+    before, interval = list(warnings.filters), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        open_images(paths, size=32).read()
+    finally:
+        sys.setswitchinterval(interval)
+    assert warnings.filters == before
+
+
+@pytest.mark.parametrize("most", [1000, 3000])  # pillow raises above twice as many, and warns
+def test_a_picture_of_too_many_pixels_is_one_row(folder, monkeypatch, most):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+    paths = [folder / "a.jpg", folder / "cube.fits"]
+    bad, good = open_images(paths, size=32).read().status
+    assert bad.startswith("unreadable: ")
+    assert good == "ok"
+
+
+def test_too_many_pixels_where_warnings_are_no_errors(folder, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)
+    with pytest.warns(Image.DecompressionBombWarning):
+        (status,) = open_images(folder / "a.jpg", size=32).read().status
+    assert status == "unreadable: 80 x 60 pixels are too many"
+
+
 def test_paths_globs_and_lists(folder):
     assert len(open_images(str(folder / "a.jpg"))) == 1
     assert len(open_images(str(folder / "*.jpg"))) == 3
     assert len(open_images([folder / "a.jpg", folder / "deep"])) == 2
+
+
+@pytest.mark.parametrize("pattern", ["?.jpg", "[ab].jpg", "*.jpg"])
+def test_every_kind_of_glob(folder, pattern):
+    assert open_images(str(folder / pattern)).ids.tolist()[0] == "a.jpg"
+    assert open_images([str(folder / pattern), str(folder / "deep" / "b.png")]).ids[0] == "a.jpg"
+
+
+def test_a_file_whose_name_looks_like_a_glob(folder):
+    (folder / "a.jpg").rename(folder / "a[1].jpg")
+    assert open_images(folder / "a[1].jpg").ids.tolist() == ["a[1].jpg"]
+    assert open_images([folder / "a[1].jpg"]).read().ok.all()
+
+
+def test_relative_and_absolute_paths(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    source = open_images(["deep/b.png", folder / "a.jpg"], size=32)
+    assert source.ids.tolist() == ["deep/b.png", str(folder / "a.jpg")]
+    assert source.read().ok.all()
 
 
 def test_missing_files_of_a_list_keep_their_place(folder):

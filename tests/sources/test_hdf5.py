@@ -76,6 +76,15 @@ def test_several_files(tmp_path, stack):
     np.testing.assert_array_equal(images, stack)
 
 
+def test_stacks_by_a_glob(tmp_path, stack):
+    for name in ("f1.h5", "f2.h5", "f[1].h5"):
+        with h5py.File(tmp_path / name, "w") as file:
+            file["images"] = stack[:3]
+    assert len(open_images(tmp_path / "f?.h5")) == 6
+    assert len(open_images(tmp_path / "f[12].h5")) == 6
+    assert len(open_images(tmp_path / "f[1].h5")) == 3
+
+
 def test_jpeg_bytes_and_one_that_is_broken(tmp_path, stack):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         rows = file.create_dataset("images", (3,), h5py.vlen_dtype(np.uint8))
@@ -261,6 +270,16 @@ def test_multimodal_universe(tmp_path, flux):
     plain = open_images(tmp_path / "a.h5", size=64, framing="none", recipe=LEGACY_DR9).read()
     wanted = make_rgb(flux[0][[0, 1, 3]], recipe=LEGACY_DR9)
     np.testing.assert_array_equal(plain.images[0], wanted)
+
+
+def test_the_identity_of_flux_knows_its_frame(tmp_path, flux, galaxy10):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["image_array"] = flux
+    ways = [{}, {"size": 64}, {"framing": "fixed"}]
+    found = [open_images(tmp_path / "a.h5", **way).identity() for way in ways]
+    assert found[0] != found[1] != found[2] != found[0]
+    own = [open_images(galaxy10, size=size).identity() for size in (32, 64)]
+    assert own[0] == own[1]  # pictures keep the size they have in the file
 
 
 def test_groups_of_flux_with_colours_last(tmp_path, flux):

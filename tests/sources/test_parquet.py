@@ -8,11 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 from PIL import Image
 
 from gmc_astro.exceptions import InputError, UnreadableImageError
-from gmc_astro.sources import ParquetSource, PictureSource, open_images
+from gmc_astro.sources import ParquetSource, PictureSource, open_images, read_catalog
+from gmc_astro.sources.positions import ids_of
 from gmc_astro.sources.tables import is_fits_table
 
 
@@ -52,6 +53,38 @@ def test_groups_of_rows_and_ranges(tmp_path, encoded, pictures, batch_size):
     ids, coords = source.names(8, 10)
     assert ids.tolist() == ["8", "9"]
     assert coords.ra.deg.tolist() == [108, 109]
+
+
+def test_the_identity_knows_the_size(tmp_path, encoded):
+    path = write(tmp_path / "a.parquet", encoded)
+    assert open_images(path, size=48).identity() != open_images(path, size=64).identity()
+    small, large = (PictureSource(encoded, size=size).identity() for size in (48, 64))
+    assert small != large
+
+
+OBJECTS = [1237648720693755901, None, 1237648720693755902]
+
+
+def test_object_numbers_beside_pictures_stay_whole(tmp_path, encoded):
+    columns = {"objid": pa.array(OBJECTS), "name": ["a", "b", None], "image": encoded[:3]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    assert open_images(tmp_path / "a.parquet").ids.tolist() == [
+        "1237648720693755901",
+        "",
+        "1237648720693755902",
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "ecsv", "fits", "vot", "parquet", "plain.parquet"])
+def test_object_numbers_of_a_table_stay_whole(tmp_path, suffix):
+    path = tmp_path / f"table.{suffix}"
+    masked = MaskedColumn([number or 7 for number in OBJECTS], mask=[n is None for n in OBJECTS])
+    if suffix == "plain.parquet":
+        pq.write_table(pa.table({"objid": pa.array(OBJECTS)}), path)
+    else:
+        table = Table({"objid": masked, "ra": [1.0, 2.0, 3.0]})
+        table.write(path, **({"format": "votable"} if suffix == "vot" else {}))
+    assert ids_of(read_catalog(path)).tolist() == [str(n or "") for n in OBJECTS]
 
 
 def test_pictures_that_are_missing_or_broken(tmp_path, encoded):

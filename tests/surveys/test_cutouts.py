@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections import Counter
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -16,7 +17,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import QTable
 
 from gmc_astro import fetch_cutouts, open_images
-from gmc_astro.exceptions import InputError
+from gmc_astro.exceptions import GmcAstroWarning, InputError
 from gmc_astro.imaging import LEGACY_DR9, SDSS_LUPTON, SDSS_VIEWER, is_ok
 from gmc_astro.surveys import conf
 from gmc_astro.testing import HIPS_FAULTS, VIEWER_FAULTS, Faults, galaxy_at, serve_surveys
@@ -101,6 +102,29 @@ def test_a_known_radius_frames(server, sky):
     assert batch.columns["pixel_scale"][0] == 0.5 * u.arcsec
 
 
+@pytest.mark.parametrize("radius", [0.0, -9999.0, None])
+def test_a_radius_that_is_none_is_measured(server, sky, radius):
+    from astropy.utils.masked import Masked
+
+    radii = [radius] * u.arcsec if radius is not None else Masked([7.0], mask=[True]) * u.arcsec
+    options = {"size": 32, "survey": "sdss", "cache": False, "progress": False}
+    source = fetch_cutouts(sky(1), petro_r90=radii, **options)
+    batch, measured = source.read(), fetch_cutouts(sky(1), **options).read()
+    np.testing.assert_array_equal(batch.images, measured.images)
+    assert batch.columns["pixel_scale"] == measured.columns["pixel_scale"]
+    assert source.identity()["radii"]
+
+
+def test_every_radius_at_one_position_has_its_own_frame(server, sky):
+    radii = [3.0, 5.0, 8.0, 3.0] * u.arcsec
+    coords = SkyCoord([150.0] * 4, [2.0] * 4, unit="deg")
+    batch = fetch_cutouts(
+        coords, petro_r90=radii, size=32, survey="sdss", cache=False, progress=False
+    ).read()
+    np.testing.assert_allclose(batch.columns["pixel_scale"], 6.4 * radii / 32)
+    assert (batch.images[0] == batch.images[3]).all()
+
+
 def test_an_empty_field_says_that_its_framing_fell_back(server, monkeypatch):
     from gmc_astro.testing import SimulatedGalaxy
 
@@ -176,6 +200,19 @@ def test_outside_the_footprint_nobody_is_asked(server):
 def test_bad_input_is_named(coords, options, says):
     with pytest.raises(InputError, match=says):
         fetch_cutouts(coords or SkyCoord(150.0, 2.0, unit="deg"), **options)
+
+
+def test_threads_leave_the_filters_of_warnings_alone(server, sky):
+    """They belong to the whole process: a filter that stays would raise any later warning."""
+    options = {"size": 32, "cache": False, "progress": False}
+    fetch_cutouts(sky(1), **options).read()  # imports, some of which add filters of their own
+    before, interval = list(warnings.filters), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        fetch_cutouts(sky(60), max_connections=8, **options).read()
+    finally:
+        sys.setswitchinterval(interval)
+    assert warnings.filters == before
 
 
 # ---- politeness, failures, cache ----------------------------------------------------------------
@@ -343,6 +380,31 @@ def test_the_cache_stays_within_its_size(server, sky, tmp_path):
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert 0 < sum(path.stat().st_size for path in left) <= size / 2
     assert len(left) < 12
+
+
+def test_the_cache_leaves_what_is_not_its_own(server, sky, tmp_path):
+    from gmc_astro.surveys.cache import BodyCache
+
+    theirs = [tmp_path / "paper" / "figure.pdf", tmp_path / "ab" / "notes.txt"]
+    for path in theirs:
+        path.parent.mkdir()
+        path.write_text("mine")
+    (tmp_path / "paper" / "data").mkdir()
+    fetch_cutouts(sky(3), cache=tmp_path, **SMALL).read()
+    with conf.set_temp("cache_gigabytes", 1e-12):
+        BodyCache(tmp_path).tidy()
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(theirs)
+
+
+@pytest.mark.parametrize("cache", [True, "file"])
+def test_without_a_cache_that_can_be_used(server, sky, tmp_path, monkeypatch, cache):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    source = fetch_cutouts(sky(6), cache=cache if cache is True else tmp_path / cache, **SMALL)
+    with pytest.warns(GmcAstroWarning, match=r"cannot be used: .*Not a directory") as given:
+        assert is_ok(source.read().status).all()
+    assert len(given) == 1
 
 
 def test_sums_are_printed_where_rows_failed(server, capfd):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
+from astropy.utils.masked import Masked
 
 from gmc_astro.exceptions import InputError, SurveyError
 from gmc_astro.surveys import look_up_petrosian
@@ -21,6 +22,17 @@ def test_radii_of_known_objects(server, sky):
     assert (objects["separation"][:4] < 0.01 * u.arcsec).all()
     assert np.isnan(objects["petro_r90"][4])
     assert objects["objid"][4] == 0
+
+
+def test_no_position_is_not_found(server, sky):
+    known = sky(2)
+    ra = Masked([known[0].ra.deg, 10.0, known[1].ra.deg, np.nan], mask=[False, True, False, False])
+    dec = [known[0].dec.deg, 20.0, known[1].dec.deg, 20.0] * u.deg
+    objects = look_up_petrosian(SkyCoord(ra * u.deg, dec))
+    assert (objects["objid"] > 0).tolist() == [True, False, True, False]
+    assert np.isfinite(objects["petro_r90"]).tolist() == [True, False, True, False]
+    lost = look_up_petrosian(SkyCoord([np.nan], [np.nan], unit="deg"))
+    assert np.isnan(lost["petro_r90"]).all()
 
 
 def test_nothing_is_known(server):
