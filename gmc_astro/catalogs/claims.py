@@ -86,9 +86,9 @@ class Claims:
                     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
                 except FileExistsError:
                     return False  # another process was faster
+                self._held[name] = newest + 1  # at once: whatever comes now, it is given up
                 with os.fdopen(descriptor, "w") as handle:
                     json.dump({"host": socket.gethostname(), **_process(os.getpid())}, handle)
-            self._held[name] = newest + 1
             return True
 
     def release(self, name: str) -> None:

@@ -84,9 +84,11 @@ class ModelUser(ClassifierMixin, BaseEstimator):
     def _checkpoint(self) -> Checkpoint:
         """Load the model once for as long as the arguments that name it stay the same."""
         key = (os.fspath(self.model), self.weights, self.device, self.precision)
-        if getattr(self, "_loaded_key", None) != key:
-            for name in _OF_TRAINING:  # of another model
-                self.__dict__.pop(name, None)
+        known = getattr(self, "_loaded_key", None)
+        if known != key:
+            if known is not None:  # what was learnt was another model's
+                for name in _OF_TRAINING:
+                    self.__dict__.pop(name, None)
             self._loaded = open_model(
                 self.model,
                 weights=self.weights,

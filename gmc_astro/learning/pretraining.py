@@ -191,8 +191,9 @@ def _first(ids: np.ndarray, n: int = 10) -> str:
 
 
 def _inputs(source: ImageSource, captions: Captions, leaks: np.ndarray) -> dict[str, str]:
-    """Hashes of what a run learns from: of its images, and of up to 1,024 captions."""
-    some = np.unique(np.linspace(0, len(source) - 1, min(len(source), 1024)).astype(int))
+    """Hashes of what a run learns from: of its images, and of a thousand captions or so."""
+    rows = np.flatnonzero(~leaks)
+    some = rows[:: max(len(rows) // 1024, 1)]
     mirrored = np.zeros(len(some), bool)
     written = captions.write(some, epoch=0, seed=0, flipped=mirrored) if len(some) else []
     images = {"source": source.identity(), "excluded": np.flatnonzero(leaks).tolist()}

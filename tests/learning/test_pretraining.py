@@ -266,7 +266,7 @@ def test_a_run_on_other_images_or_captions_is_not_continued(
     other = as_captions(["a galaxy"] * len(source), len(source))
     with pytest.raises(InputError, match=r"other inputs \(captions\)"):
         pretrain(fresh_encoder, source, other, **options)
-    with pytest.raises(InputError, match=r"other inputs \(images\)"):
+    with pytest.raises(InputError, match=r"other inputs \(captions, images\)"):
         pretrain(fresh_encoder, source, captions, exclude=pictures[:4], **options)
 
 
