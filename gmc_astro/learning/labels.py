@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ def class_shares(
     >>> class_shares({"smooth": [1.0], "featured": [0.0]})
     (array([[1., 0.]]), ('smooth', 'featured'))
     """
-    if hasattr(labels, "keys"):
+    if isinstance(labels, Mapping) or hasattr(labels, "columns"):  # a Series has keys as well
         columns = list(labels.keys())
         names = tuple(columns if names is None else names)
         if missing := [name for name in names if name not in columns]:
@@ -56,7 +56,11 @@ def class_shares(
     array = np.ma.asarray(labels)
     if array.ndim != 2:
         targets, names = encode_labels(labels, names)
-        return np.where(targets[:, None] < 0, np.nan, np.eye(len(names))[targets]), names
+        if not names:
+            raise InputError(f"all of {len(targets)} labels are empty or masked; give some")
+        shares = np.full((len(targets), len(names)), np.nan)
+        shares[targets >= 0] = np.eye(len(names))[targets[targets >= 0]]
+        return shares, names
     if names is None:
         names = tuple(str(k) for k in range(array.shape[1]))
     return _from_fractions(array, tuple(names)), tuple(names)
@@ -92,8 +96,8 @@ def encode_labels(
     Parameters
     ----------
     labels : array_like, shape (N,)
-        Class names, or integers that index ``names``, also as whole floats. Masked, empty, None,
-        NaN or pandas.NA: not labelled.
+        Class names, or integers that index ``names``, also as whole floats; they mean the names
+        themselves where these are numbers. Masked, empty, None, NaN or pandas.NA: not labelled.
     names : sequence of str, optional
         The classes. Default is what occurs, sorted.
 
@@ -133,7 +137,12 @@ def encode_labels(
             "names, or a column of vote fractions for each class"
         )
     if numbers.dtype.kind in "iuf" and not missing.all():
-        return _from_integers(numbers.astype(int), missing, names)
+        numbers = numbers.astype(int)
+        if names is None and (numbers >= 0).all():
+            names = tuple(np.unique(numbers[~missing]).astype(str).tolist())
+        if names is None or not all(n.isdigit() and n == str(int(n)) for n in names):
+            return _from_integers(numbers, missing, names or ())
+        values = numbers.astype(str)
     values = np.array([_text(value) for value in values.tolist()])
     missing |= values == ""
     if names is None:
@@ -161,15 +170,13 @@ def _text(value: object) -> str:
 
 
 def _from_integers(
-    values: np.ndarray, missing: np.ndarray, names: Sequence[str] | None
+    values: np.ndarray, missing: np.ndarray, names: Sequence[str]
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Integers index the classes; without classes, the numbers are their names."""
-    if names is None:
-        names = tuple(str(i) for i in range(int(values[~missing].max(initial=0)) + 1))
+    """Integers index the classes."""
     wrong = ~missing & ((values < 0) | (values >= len(names)))
     if wrong.any():
         raise InputError(
-            f"label {values[wrong][0]} of row {np.flatnonzero(wrong)[0]} is not "
-            f"between 0 and {len(names) - 1}, the numbers of the classes {list(names)}"
+            f"label {values[wrong][0]} of row {np.flatnonzero(wrong)[0]} is not the number of a "
+            f"class: {list(names) or 'any'} are numbered from 0; mask rows without a label"
         )
     return np.where(missing, -1, values).astype(int), tuple(names)

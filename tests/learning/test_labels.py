@@ -6,7 +6,7 @@ import pytest
 from astropy.table import Column, MaskedColumn
 
 from gmc_astro.exceptions import InputError
-from gmc_astro.learning import encode_labels
+from gmc_astro.learning import class_shares, encode_labels
 
 NAMES = ("smooth", "spiral")
 
@@ -33,7 +33,27 @@ def test_kinds(labels):
 
 def test_names_default_to_what_occurs():
     assert encode_labels(["b", "a", "b"])[1] == ("a", "b")
-    assert encode_labels([2, 0])[1] == ("0", "1", "2")
+    assert encode_labels([20, 0])[1] == ("0", "20")
+
+
+def test_numbers_mean_classes_that_are_named_so():
+    targets, names = encode_labels([20, 3, 20])
+    assert (targets.tolist(), names) == ([1, 0, 1], ("3", "20"))
+    assert encode_labels([3, 20], names)[0].tolist() == [0, 1]
+    with pytest.raises(InputError, match=r"labels \['0'\] are not among the classes \['3', '20'\]"):
+        encode_labels([0, 3], names)
+
+
+def test_object_numbers_do_not_fill_the_memory():
+    ids = np.array([1237648720693755918, 1237648720693755918, 1237648720693756001])
+    assert encode_labels(ids)[0].tolist() == [0, 0, 1]
+
+
+def test_a_series_is_no_mapping_and_a_frame_is_one():
+    shares, names = class_shares(pd.Series(["spiral", "smooth"], index=[7, 9]))
+    assert (shares.tolist(), names) == ([[0, 1], [1, 0]], ("smooth", "spiral"))
+    frame = pd.DataFrame({"smooth": [0.5, 2.0], "spiral": [0.5, 0.0]})
+    assert class_shares(frame)[0].tolist() == [[0.5, 0.5], [1, 0]]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +85,7 @@ def test_rows_without_label(labels):
     ("labels", "says"),
     [
         (["smooth", "bar"], r"labels \['bar'\] are not among the classes"),
-        ([0, 2], "label 2 of row 1 is not between 0 and 1"),
+        ([0, 2], "label 2 of row 1 is not the number of a class"),
         ([0, -1], "label -1 of row 1"),
         ([0.5, 1.0], "label 0.5 of row 0 is not whole; give integers, class names"),
         ([True, False], "dtype bool; give one class name or integer a row"),
