@@ -373,3 +373,40 @@ def test_random_weights_are_those_of_random_state():
     ]
     np.testing.assert_array_equal(words[0], words[1])
     assert not np.allclose(words[0], words[2])
+
+
+def test_what_was_labelled_is_not_suggested(classifier, pictures, labels):
+    classifier.fit(pictures[:15], labels[:15])
+    assert set(classifier.suggest_labels(pictures, 25)) == set(range(15, 40))
+    with pytest.raises(InputError, match=r"n=26 rows of 25 that have an image, and no label yet"):
+        classifier.suggest_labels(pictures, 26)
+
+
+def test_a_loaded_classifier_answers_as_the_saved_one(classifier, pictures, labels, tmp_path):
+    classifier.set_params(views=1).fit(pictures, labels)
+    again = GalaxyMorphologyClassifier.load(
+        classifier.save(tmp_path / "one"), device="cpu", precision="fp32"
+    )
+    assert again.views == 1
+    assert again.calibration_ == classifier.calibration_
+    expected = classifier.predict_proba(pictures)
+    np.testing.assert_allclose(again.predict_proba(pictures), expected, atol=1e-6)
+    assert GalaxyMorphologyClassifier.load(tmp_path / "one", views=4).views == 4
+
+
+def test_names_of_galaxies_are_no_labels(classifier, pictures):
+    with pytest.raises(InputError, match="each of the 40 labels is another one: give class names"):
+        classifier.fit(pictures, np.arange(40) + 1237648720693755918)
+    with pytest.raises(InputError, match="all of 40 labels are empty or masked"):
+        classifier.fit(pictures, [""] * 40)
+    with pytest.raises(InputError, match=r"validation=0.2 is not a pair \(images, labels\)"):
+        classifier.fit(pictures, ["a", "b"] * 20, validation=0.2)
+
+
+def test_options_that_mean_nothing_are_named(classifier, pictures, labels):
+    with pytest.raises(InputError, match=r"sample_weigth is no option here, nor one of open_im"):
+        classifier.fit(pictures, labels, sample_weigth=np.ones(40))
+    with pytest.raises(InputError, match=r"options \['recipe'\] come too late for images that"):
+        classifier.zero_shot(open_images(pictures), CLASSES, recipe="SDSS_LUPTON")
+    with pytest.raises(InputError, match=r"classes is no option here"):
+        classifier.fit(pictures, labels).predict(open_images(pictures), classes=CLASSES)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from copy import copy
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from sklearn.utils.metadata_routing import UNUSED
 
 from gmc_astro.classifier.fitting import Fitting
-from gmc_astro.learning import TrustedHead, document_hash, package_versions
+from gmc_astro.learning import CalibrationReport, TrustedHead, document_hash, package_versions
 from gmc_astro.models import ImageContract, write_checkpoint
 from gmc_astro.morphology import ClassScheme
 
@@ -119,6 +120,7 @@ class GalaxyMorphologyClassifier(Fitting):
         checkpoint, encoder = self._checkpoint(), copy(self.encoder)
         encoder.contract = contract or encoder.contract
         scheme, head = getattr(self, "scheme_", None), getattr(self, "head_", None)
+        report = getattr(self, "calibration_", None)
         if head is not None:
             arrays = head.to_arrays()
         else:  # a head that was saved is of its own classes
@@ -128,6 +130,8 @@ class GalaxyMorphologyClassifier(Fitting):
         metadata = {
             "classes": scheme.to_dict() if scheme is not None else None,
             "prompts_sha256": document_hash(scheme.to_dict()) if scheme is not None else None,
+            "views": self.views,
+            "calibration": None if report is None else asdict(report),
             "training": getattr(self, "training_log_", checkpoint.metadata.get("training")),
             "votes": None if self._is_tuned else checkpoint.metadata.get("votes"),
             "versions": package_versions(),
@@ -145,7 +149,12 @@ class GalaxyMorphologyClassifier(Fitting):
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike, *, device: str = "auto", precision: str = "auto"
+        cls,
+        path: str | os.PathLike,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        views: int | None = None,
     ) -> GalaxyMorphologyClassifier:
         """Load a classifier that `save` wrote.
 
@@ -155,11 +164,13 @@ class GalaxyMorphologyClassifier(Fitting):
             A checkpoint folder.
         device, precision : str, optional
             As in the constructor.
+        views : {1, 2, 4, 8}, optional
+            As in the constructor. Default is what the saved classifier had.
 
         Returns
         -------
         classifier : `GalaxyMorphologyClassifier`
-            With the fitted head, if one was saved.
+            With the fitted head and its ``calibration_``, if one was saved.
 
         Raises
         ------
@@ -168,8 +179,11 @@ class GalaxyMorphologyClassifier(Fitting):
         """
         classifier = cls(os.fspath(path), device=device, precision=precision)
         checkpoint = classifier._checkpoint()
+        classifier.views = views or checkpoint.metadata.get("views", classifier.views)
         if checkpoint.head:
             classifier.scheme_ = ClassScheme.from_dict(checkpoint.metadata["classes"])
             classifier.classes_ = np.asarray(classifier.scheme_.names)
             classifier.head_ = TrustedHead.from_arrays(checkpoint.head)
+            report = checkpoint.metadata.get("calibration")
+            classifier.calibration_ = None if report is None else CalibrationReport(**report)
         return classifier

@@ -43,7 +43,9 @@ _LEARNT = (
     "calibration_",
     "fit_log_",
     "_tuned",
+    "_labelled_embeddings",
 )
+_ALL_DIFFERENT = 30  # labels that may each be another class
 _FOR_NOVELTY = 512  # labelled images that a tuned encoder embeds again, to know them
 
 
@@ -105,6 +107,8 @@ class Fitting(Predicting):
             images, shares, scheme, sample_weight, progress, source, transductive=transductive
         )
         if validation is not None:
+            if not (isinstance(validation, tuple | list) and len(validation) == 2):
+                raise InputError(f"validation={validation!r:.60} is not a pair (images, labels)")
             other, _ = class_shares(validation[1], scheme.names)
             part = self._labelled(validation[0], other, scheme, None, progress, source)
             labelled = replace(labelled, validation=part)
@@ -225,6 +229,7 @@ class Fitting(Predicting):
             self._tuned = fitted.encoder
             embeddings = _some_embeddings(fitted.encoder, labelled)
         self.head_, self.calibration_ = trust(labelled, fitted, embeddings)
+        self._labelled_embeddings = embeddings
         self.scheme_, self.classes_ = labelled.scheme, np.asarray(labelled.scheme.names)
         self.fit_log_ = {"method": method, "labels": len(labelled), **fitted.log}
         return self
@@ -354,10 +359,15 @@ def _labelled_rows(ok: np.ndarray, shares: np.ndarray, weights: np.ndarray) -> n
     if len(shares) != len(ok):
         raise InputError(f"{len(shares)} labels for {len(ok)} images; give one a row")
     rows = np.flatnonzero(ok & np.isfinite(shares).all(axis=1) & (weights > 0))
-    if len(np.unique(shares[rows].argmax(axis=1))) < 2:
+    shown = len(np.unique(shares[rows].argmax(axis=1)))
+    if shown < 2:
         raise InputError(
             f"{len(rows)} of {len(ok)} rows have an image and a label, and they show "
             "fewer than two classes; give labelled images of at least two"
+        )
+    if shown == len(rows) > _ALL_DIFFERENT:
+        raise InputError(
+            f"each of the {shown} labels is another one: give class names, not names of galaxies"
         )
     return rows
 

@@ -25,6 +25,7 @@ from gmc_astro.learning import (
     text_embeddings,
     votes_table,
 )
+from gmc_astro.learning.suggest import nearest_distances
 from gmc_astro.morphology import ClassScheme
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Predicting"]
 
 Prior = Mapping[str, float] | Sequence[float]
+
+_SAME = 1e-5  # distance of embeddings of one and the same image; those in memory are equal
 
 
 class Predicting(ModelUser):
@@ -174,21 +177,21 @@ class Predicting(ModelUser):
         Returns
         -------
         rows : `~numpy.ndarray` of int, shape (n,)
-            Uncertain and unlike each other; the most useful first.
+            Uncertain and unlike each other; the most useful first. No image is among them that
+            this classifier was fitted on (in this session: `save` does not keep which).
 
         Raises
         ------
         gmc_astro.exceptions.InputError
-            If fewer than ``n`` rows have an image.
+            If fewer than ``n`` rows have an image without a label.
         """
         ready = self.ready()
         embedded = ready._embed(ready._open(images, source), ready.views, progress)
-        return suggest_rows(
-            ready.head_.predict_proba(embedded.embeddings),
-            embedded.embeddings,
-            n,
-            random_state=self.random_state,
-        )
+        probabilities = ready.head_.predict_proba(embedded.embeddings)
+        if (labelled := getattr(self, "_labelled_embeddings", None)) is not None:
+            nearest = nearest_distances(embedded.embeddings[embedded.ok], labelled)
+            probabilities[np.flatnonzero(embedded.ok)[nearest < _SAME]] = np.nan
+        return suggest_rows(probabilities, embedded.embeddings, n, random_state=self.random_state)
 
     def embed(self, images: Any, *, progress: bool = False, **source: Any) -> np.ndarray:
         """Embeddings of images in the space that they share with words.

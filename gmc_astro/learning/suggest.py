@@ -80,27 +80,48 @@ def suggest_rows(
     known = np.isfinite(probabilities).all(axis=1) & np.isfinite(embeddings).all(axis=1)
     rows = np.flatnonzero(known)
     if not 0 <= n <= len(rows):
-        raise InputError(f"n={n} rows of {len(rows)} that have an image; ask for 0 to {len(rows)}")
+        raise InputError(
+            f"n={n} rows of {len(rows)} that have an image, and no label yet; "
+            f"ask for 0 to {len(rows)}"
+        )
     errors = probabilities[rows]
     errors[np.arange(len(rows)), errors.argmax(axis=1)] -= 1
     if labelled_embeddings is not None:
-        errors *= _distances(embeddings[rows], labelled_embeddings)[:, None]
+        errors *= nearest_distances(embeddings[rows], labelled_embeddings)[:, None]
     rng = np.random.default_rng(random_state)
     return rows[_spread_out(errors, embeddings[rows], n, rng)]
 
 
-def _distances(embeddings: np.ndarray, labelled: ArrayLike) -> np.ndarray:
-    """Distance of each row to the nearest labelled one; ones if there are none."""
+def nearest_distances(embeddings: np.ndarray, labelled: ArrayLike) -> np.ndarray:
+    """Distance of each row to the nearest labelled one.
+
+    Parameters
+    ----------
+    embeddings : `~numpy.ndarray`, shape (N, D)
+        Unit vectors.
+    labelled : array_like, shape (M, D)
+        Unit vectors; rows of NaN are passed over.
+
+    Returns
+    -------
+    distances : `~numpy.ndarray`, shape (N,)
+        0 to 2; ones if nothing is labelled.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If the vectors are not of one length.
+    """
     labelled = np.asarray(labelled, float)
     if labelled.ndim != 2 or labelled.shape[1] != embeddings.shape[1]:
         raise InputError(
             f"labelled_embeddings of shape {labelled.shape}; give (M, {embeddings.shape[1]})"
         )
     labelled = labelled[np.isfinite(labelled).all(axis=1)]
-    if not len(labelled):
+    if not (len(labelled) and len(embeddings)):
         return np.ones(len(embeddings))
     nearest = NearestNeighbors(n_neighbors=1).fit(labelled)
-    return nearest.kneighbors(embeddings)[0][:, 0]
+    return nearest.kneighbors(np.asarray(embeddings, float))[0][:, 0]
 
 
 def _spread_out(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -30,6 +31,7 @@ from gmc_astro.surveys import Survey, fetch_cutouts
 
 __all__ = ["open_images"]
 
+FETCH_OPTIONS = set(inspect.signature(fetch_cutouts).parameters)
 FRAMINGS = ("auto", "petrosian", "fixed", "none")
 ACCEPTED = (
     "a SkyCoord, a (N, H, W, 3) uint8 array, paths of JPEG, PNG, FITS or HDF5 files, a folder, "
@@ -101,7 +103,16 @@ def open_images(
     if framing not in FRAMINGS:
         raise InputError(f"framing={framing!r} is not one of {FRAMINGS}")
     recipe = None if recipe is None else get_recipe(recipe)
+    if unknown := sorted(set(fetch) - FETCH_OPTIONS):
+        raise InputError(f"{', '.join(unknown)} is no option here, nor one of open_images()")
     if isinstance(images, ImageSource):
+        given = {"key": key, "size": size, "recipe": recipe, "base": base, "survey": survey}
+        asked = [*fetch, *(name for name, value in given.items() if value is not None)]
+        if asked or framing != "auto":
+            raise InputError(
+                f"options {sorted(asked) or ['framing']} come too late for images that are "
+                "opened already: give them to open_images()"
+            )
         return images
     options = {"size": size or DEFAULT_SIZE, "framing": framing, "recipe": recipe}
     if isinstance(images, str | os.PathLike) and os.path.isdir(images) and is_hats(images):
