@@ -25,7 +25,12 @@ from sklearn.utils.estimator_checks import (
 from sklearn.utils.validation import check_is_fitted
 
 from gmc_astro import ClassScheme, GalaxyMorphologyClassifier, open_images
-from gmc_astro.exceptions import CheckpointError, InputError, RecipeMismatchWarning
+from gmc_astro.exceptions import (
+    CheckpointError,
+    GmcAstroWarning,
+    InputError,
+    RecipeMismatchWarning,
+)
 from gmc_astro.imaging import SDSS_LUPTON
 from gmc_astro.learning import PretrainSettings
 from gmc_astro.morphology import GZ2_FIVE_CLASS, VoteTable
@@ -410,3 +415,9 @@ def test_options_that_mean_nothing_are_named(classifier, pictures, labels):
         classifier.zero_shot(open_images(pictures), CLASSES, recipe="SDSS_LUPTON")
     with pytest.raises(InputError, match=r"classes is no option here"):
         classifier.fit(pictures, labels).predict(open_images(pictures), classes=CLASSES)
+
+
+def test_images_that_are_labelled_twice_are_told(classifier, pictures, labels):
+    twice = np.concatenate([pictures, pictures[:4]])
+    with pytest.warns(GmcAstroWarning, match="4 of 44 labelled images repeat others"):
+        classifier.fit(twice, np.concatenate([labels, labels[:4]]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gmc_astro.classifier.predicting import Predicting
-from gmc_astro.exceptions import InputError
+from gmc_astro.exceptions import GmcAstroWarning, InputError
 from gmc_astro.learning import (
     Embedded,
     Labelled,
@@ -223,6 +224,7 @@ class Fitting(Predicting):
 
     def _learn(self, labelled: Labelled, method: str) -> GalaxyMorphologyClassifier:
         """Fit, calibrate, and keep what was learnt."""
+        _warn_of_repeats(labelled.embeddings)
         fitted = find_method(method)(labelled)
         embeddings = labelled.embeddings
         if fitted.encoder is not None:
@@ -352,6 +354,19 @@ def _some_embeddings(encoder: Encoder, labelled: Labelled) -> np.ndarray:
 def _unlabelled(embedded: Embedded, shares: np.ndarray) -> np.ndarray:
     """Embeddings of the rows without a label."""
     return embedded.embeddings[embedded.ok & np.isnan(shares).any(axis=1)]
+
+
+def _warn_of_repeats(embeddings: np.ndarray) -> None:
+    """An image that is held out and learnt from tells nothing of others."""
+    repeats = len(embeddings) - len({row.tobytes() for row in embeddings})
+    if repeats:
+        warnings.warn(
+            f"{repeats} of {len(embeddings)} labelled images repeat others: calibration and what "
+            "cross-validation chooses will look too good; give each image once, with "
+            "sample_weight= where it shall count for more",
+            GmcAstroWarning,
+            stacklevel=4,
+        )
 
 
 def _labelled_rows(ok: np.ndarray, shares: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -140,8 +140,13 @@ def encode_labels(
         numbers = numbers.astype(int)
         if names is None and (numbers >= 0).all():
             names = tuple(np.unique(numbers[~missing]).astype(str).tolist())
-        if names is None or not all(n.isdigit() and n == str(int(n)) for n in names):
-            return _from_integers(numbers, missing, names or ())
+        if names is None:
+            row = int(numbers.argmin())
+            raise InputError(
+                f"label {numbers[row]} of row {row} is negative; mask rows without a label"
+            )
+        if not all(n.isdigit() and n == str(int(n)) for n in names):
+            return _from_integers(numbers, missing, names)
         values = numbers.astype(str)
     values = np.array([_text(value) for value in values.tolist()])
     missing |= values == ""
@@ -176,7 +181,8 @@ def _from_integers(
     wrong = ~missing & ((values < 0) | (values >= len(names)))
     if wrong.any():
         raise InputError(
-            f"label {values[wrong][0]} of row {np.flatnonzero(wrong)[0]} is not the number of a "
-            f"class: {list(names) or 'any'} are numbered from 0; mask rows without a label"
+            f"label {values[wrong][0]} of row {np.flatnonzero(wrong)[0]} is not "
+            f"between 0 and {len(names) - 1}, the numbers of the classes {list(names)}; "
+            "mask rows without a label"
         )
     return np.where(missing, -1, values).astype(int), tuple(names)

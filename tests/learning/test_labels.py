@@ -85,7 +85,7 @@ def test_rows_without_label(labels):
     ("labels", "says"),
     [
         (["smooth", "bar"], r"labels \['bar'\] are not among the classes"),
-        ([0, 2], "label 2 of row 1 is not the number of a class"),
+        ([0, 2], "label 2 of row 1 is not between 0 and 1"),
         ([0, -1], "label -1 of row 1"),
         ([0.5, 1.0], "label 0.5 of row 0 is not whole; give integers, class names"),
         ([True, False], "dtype bool; give one class name or integer a row"),
@@ -95,3 +95,8 @@ def test_rows_without_label(labels):
 def test_bad_labels_are_named(labels, says):
     with pytest.raises(InputError, match=says):
         encode_labels(labels, NAMES)
+
+
+def test_a_negative_number_is_no_class():
+    with pytest.raises(InputError, match="label -1 of row 1 is negative; mask rows without"):
+        encode_labels([0, -1])
