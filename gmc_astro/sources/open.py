@@ -22,6 +22,7 @@ from gmc_astro.sources.selection import ConcatenatedSource
 from gmc_astro.sources.tables import (
     CATALOG_SUFFIXES,
     file_column,
+    frame_as_table,
     is_fits_table,
     names_files,
     read_catalog,
@@ -33,7 +34,7 @@ __all__ = ["open_images"]
 FRAMINGS = ("auto", "petrosian", "fixed", "none")
 ACCEPTED = (
     "a SkyCoord, a (N, H, W, 3) uint8 array, paths of JPEG, PNG, FITS or HDF5 files, a folder, "
-    "a glob, a Table with a column of files or positions, or an ImageSource"
+    "a glob, a Table or DataFrame with a column of files or positions, or an ImageSource"
 )
 
 
@@ -52,7 +53,7 @@ def open_images(
 
     Parameters
     ----------
-    images : SkyCoord, array_like, path-like, sequence of path-like, Table or ImageSource
+    images : SkyCoord, array_like, path-like, sequence of path-like, Table, DataFrame or ImageSource
         Positions; a (N, H, W, 3) uint8 array; a file, folder or glob, or several; an HDF5
         stack; a table (or the path of one: CSV, ECSV, FITS, VOTable, Parquet) with a column of
         files, or else of positions (a SkyCoord, or ``ra`` and ``dec``); a Parquet file or a
@@ -103,6 +104,7 @@ def open_images(
     recipe = None if recipe is None else get_recipe(recipe)
     if isinstance(images, ImageSource):
         return images
+    images = frame_as_table(images)
     options = {"size": size or DEFAULT_SIZE, "framing": framing, "recipe": recipe}
     if isinstance(images, str | os.PathLike) and os.path.isdir(images) and is_hats(images):
         return _open_hats(os.fspath(images), key, survey, options, fetch)
@@ -190,7 +192,7 @@ def _open_several(
 ) -> ImageSource:
     """Several paths; each may stand for many files, or be a stack of its own."""
     try:
-        paths = [os.fspath(path) for path in images]
+        paths = [_path_of(value) for value in images]
     except TypeError:
         kind = type(images).__name__
         raise InputError(f"images of type {kind} cannot be opened; give {ACCEPTED}") from None
@@ -204,3 +206,18 @@ def _open_several(
         for p in (find_files(path) if os.path.isdir(path) or is_glob(path) else [path])
     ]
     return FileSource(many, **options)
+
+
+def _path_of(value: Any) -> str:
+    """One path as text; empty where there is none: None, NaN, pandas.NA, or masked."""
+    if isinstance(value, bytes):
+        if b"\0" in value:  # a picture has some, a name never
+            raise InputError(
+                "pictures in memory, as bytes, are opened with "
+                "gmc_astro.sources.PictureSource(pictures)"
+            )
+        return os.fsdecode(value)
+    missing = value is None or value is np.ma.masked or type(value).__name__ == "NAType"
+    if missing or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return os.fspath(value)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +21,7 @@ __all__ = [
     "CATALOG_SUFFIXES",
     "as_table",
     "file_column",
+    "frame_as_table",
     "is_fits_table",
     "names_files",
     "plain_names",
@@ -112,6 +115,24 @@ def as_table(columns: pa.Table) -> Table:
             # pandas makes floats of them, which cannot tell two object numbers of the SDSS apart
             table[name] = MaskedColumn(values.fill_null(0).to_numpy(), mask=values.is_null())
     return table
+
+
+def frame_as_table(images: Any) -> Any:
+    """Take a pandas DataFrame as the table of it.
+
+    Parameters
+    ----------
+    images : object
+        Anything.
+
+    Returns
+    -------
+    images : `~astropy.table.Table` or object
+        A table in place of a DataFrame; anything else as it is.
+    """
+    pandas = sys.modules.get("pandas")  # whoever has a DataFrame has imported it
+    is_frame = pandas is not None and isinstance(images, pandas.DataFrame)
+    return Table.from_pandas(images) if is_frame else images
 
 
 def is_fits_table(path: str | os.PathLike) -> bool:

@@ -2,6 +2,7 @@ import sys
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from astropy.table import MaskedColumn, Table
 from PIL import Image
@@ -109,9 +110,23 @@ def test_missing_files_of_a_list_keep_their_place(folder):
     assert batch.status.tolist() == ["unreadable: no such file", "ok"]
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+@pytest.mark.parametrize("kind", [list, pd.Series])
+def test_a_list_with_a_file_that_is_not_given(folder, kind, missing):
+    batch = open_images(kind([str(folder / "a.jpg"), missing]), size=16).read()
+    assert batch.status.tolist() == ["ok", "no file given"]
+
+
 def test_table_with_a_masked_file(folder):
     names = MaskedColumn(["a.jpg", "x", "deep/b.png"], mask=[False, True, False])
     batch = open_images(Table({"file": names}), base=folder, size=16).read()
+    assert batch.status.tolist() == ["ok", "no file given", "ok"]
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_frame_is_the_table_of_it(folder, missing):
+    frame = pd.DataFrame({"file": ["a.jpg", missing, "deep/b.png"], "label": [0, 1, 0]})
+    batch = open_images(frame, base=folder, size=16).read()
     assert batch.status.tolist() == ["ok", "no file given", "ok"]
 
 
