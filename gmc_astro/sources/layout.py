@@ -89,7 +89,17 @@ def flux_layout(
     if data.ndim == 4 and data.dtype.kind == "f":
         last = data.shape[1] == data.shape[2] != data.shape[3]
         planes = data.shape[3 if last else 1]
-        names = band_names(np.ravel(data.parent[named][0])) if named else USUAL_BANDS.get(planes)
+        if named:
+            bands = data.parent[named]
+            names = band_names(np.ravel(bands[0] if bands.ndim > 1 else bands[()]))
+        elif last and not data.parent.name[1:].isdigit():  # pictures as likely as flux
+            raise InputError(
+                f"{path}: {data.name} has shape {data.shape} and dtype {data.dtype}; scale "
+                "pictures to 0..255 and store them as uint8, or name the bands of flux in a data "
+                "set image_band (for example g, r, z)"
+            )
+        else:
+            names = USUAL_BANDS.get(planes)
         if names is not None and len(names) == planes:
             stack = FluxStack(names, last, size, framing)
             return stack if recipe is None else replace(stack, recipe=recipe)

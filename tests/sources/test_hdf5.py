@@ -295,6 +295,23 @@ def test_groups_of_flux_with_colours_last(tmp_path, flux):
     np.testing.assert_array_equal(images[0], make_rgb(flux[0][[0, 1, 3]], recipe=LEGACY_DR9))
 
 
+@pytest.mark.parametrize("top", [1, 255])
+def test_pictures_in_floating_point_are_not_flux(tmp_path, flux, top):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = np.full((3, 64, 64, 3), top, np.float32)
+    with pytest.raises(
+        InputError, match=r"shape \(3, 64, 64, 3\) and dtype float32.*uint8.*image_band"
+    ):
+        open_images(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = flux[:, [0, 1, 3]].transpose(0, 2, 3, 1)
+        file["image_band"] = [b"g", b"r", b"z"]
+    images = (
+        open_images(tmp_path / "a.h5", size=64, framing="none", recipe=LEGACY_DR9).read().images
+    )
+    np.testing.assert_array_equal(images[0], make_rgb(flux[0][[0, 1, 3]], recipe=LEGACY_DR9))
+
+
 def test_flux_that_is_not_there(tmp_path, flux):
     broken = flux.copy()
     broken[1] = np.nan
