@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
+from astropy import units as u
 
-from gmc_astro.exceptions import GmcAstroError, UnreadableImageError
+from gmc_astro.exceptions import GmcAstroError, InputError, UnreadableImageError
 from gmc_astro.imaging import OK, ColourRecipe, ImageBatch, ImageSource, is_ok
 from gmc_astro.sources.chunks import RowReader, opened_for_rows, rows_together
 from gmc_astro.sources.decode import Decoded, Piece, decode_picture, stacked
@@ -26,6 +27,7 @@ from gmc_astro.sources.layout import (
     side_columns,
     written_recipe,
 )
+from gmc_astro.sources.positions import sky_positions
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -181,10 +183,13 @@ class HDF5Source(ImageSource):
         return ids, self._positions(start, stop) if {"ra", "dec"} <= set(self._side) else None
 
     def _positions(self, start: int, stop: int) -> SkyCoord:
-        from astropy.coordinates import SkyCoord
-
-        ra, dec = (np.asarray(self._column(name, start, stop), float) for name in ("ra", "dec"))
-        return SkyCoord(ra, dec, unit="deg")
+        ra, dec = (self._column(name, start, stop) for name in ("ra", "dec"))
+        try:
+            return sky_positions(ra.astype(float) * u.deg, dec.astype(float) * u.deg)
+        except ValueError as err:
+            raise InputError(
+                f"{self.path}: ra and dec are not numbers ({err}); write them in degrees"
+            ) from err
 
     def _column(self, name: str, start: int, stop: int) -> np.ndarray:
         """Rows of what stands beside the images."""

@@ -239,6 +239,24 @@ def test_a_status_in_numbers_is_not_ours(galaxy10):
     assert open_images(galaxy10).read().ok.all()
 
 
+def test_a_position_that_is_not_on_the_sky_is_missing(galaxy10):
+    with h5py.File(galaxy10, "a") as file:
+        file["ra"][1], file["dec"][1], file["ra"][2] = -999, -999, -999
+    coords = open_images(galaxy10).coords
+    assert np.isnan(coords.ra.deg[:4]).tolist() == [False, True, True, False]
+    assert np.isnan(coords.dec.deg[:4]).tolist() == [False, True, True, False]
+
+
+def test_positions_in_words(galaxy10):
+    with h5py.File(galaxy10, "a") as file:
+        for name, words in (("ra", "12:19:24"), ("dec", "+5:47:24")):
+            n = len(file[name])
+            del file[name]
+            file[name] = [words] * n
+    with pytest.raises(InputError, match=r"Galaxy10.*ra and dec are not numbers.*in degrees"):
+        open_images(galaxy10).names(0, 2)
+
+
 def test_names_of_a_range(tmp_path, galaxy10):
     ids, coords = open_images(galaxy10).names(10, 13)
     assert ids.tolist() == ["10", "11", "12"]
