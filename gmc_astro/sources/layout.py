@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 
 import h5py
 import numpy as np
 
-from gmc_astro.exceptions import InputError
+from gmc_astro.exceptions import GmcAstroWarning, InputError
 from gmc_astro.imaging import LEGACY_DR9, RECIPES, ColourRecipe
 from gmc_astro.imaging.fits import USUAL_BANDS
 from gmc_astro.sources.flux import FluxStack, band_names
 
 __all__ = [
+    "UNKNOWN_RECIPE",
     "channels_first",
     "find_images",
     "flux_layout",
@@ -23,6 +25,8 @@ __all__ = [
     "written_recipe",
 ]
 
+#: What stands for the colours of a file where nobody knew them.
+UNKNOWN_RECIPE = "unknown"
 IMAGE_KEYS = ("images", "image_array", "image", "cutouts", "data")
 BAND_KEYS = ("image_band", "bands", "band")
 #: Names of what stands beside the images, one value a row.
@@ -57,9 +61,18 @@ def find_images(file: h5py.File, key: str | None, path: str) -> list[str]:
 def written_recipe(file: h5py.File, data: h5py.Dataset) -> ColourRecipe | None:
     """Colours that the file names, else those of Galaxy10 DECaLS where it looks like it."""
     named = file.attrs.get("recipe")
-    if named is not None:
-        return RECIPES.get(str(named))
-    return LEGACY_DR9 if "pxscale" in data.parent else None
+    if named is None:
+        return LEGACY_DR9 if "pxscale" in data.parent else None
+    named = named.decode(errors="replace") if isinstance(named, bytes) else str(named)
+    known = RECIPES.get(named.upper())
+    if known is None and named != UNKNOWN_RECIPE:
+        warnings.warn(
+            f"{file.filename}: its attribute recipe={named!r} is not one of {', '.join(RECIPES)}, "
+            "so its colours are not known; give them with recipe=",
+            GmcAstroWarning,
+            stacklevel=2,
+        )
+    return known
 
 
 def _contents(file: h5py.File) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gmc_astro.exceptions import InputError, UnreadableImageError
+from gmc_astro.exceptions import GmcAstroWarning, InputError, UnreadableImageError
 from gmc_astro.imaging import GZ_DECALS, LEGACY_DR9, SDSS_LUPTON, make_rgb
 from gmc_astro.sources import open_images
 
@@ -209,13 +209,26 @@ def test_where_to_cut(tmp_path, stack):
 
 @pytest.mark.parametrize(
     ("named", "known"),
-    [("SDSS_LUPTON", SDSS_LUPTON), ("GZ_DECALS", GZ_DECALS), ("the survey's own", None)],
+    [
+        ("SDSS_LUPTON", SDSS_LUPTON),
+        ("sdss_lupton", SDSS_LUPTON),
+        (np.bytes_("GZ_DECALS"), GZ_DECALS),
+        ("unknown", None),
+    ],
 )
 def test_colours_that_the_file_names(galaxy10, named, known):
     with h5py.File(galaxy10, "a") as file:
         file.attrs["recipe"] = named
     assert open_images(galaxy10).recipe is known
     assert open_images(galaxy10, recipe=LEGACY_DR9).recipe is LEGACY_DR9
+
+
+def test_colours_that_nobody_knows(galaxy10):
+    with h5py.File(galaxy10, "a") as file:
+        file.attrs["recipe"] = "SDSS_LUPTEN"
+    with pytest.warns(GmcAstroWarning, match=r"recipe='SDSS_LUPTEN' is not one of GZ_DECALS"):
+        assert open_images(galaxy10).recipe is None
+    assert open_images(galaxy10, recipe=SDSS_LUPTON).recipe is SDSS_LUPTON
 
 
 @pytest.mark.parametrize("batch_size", [3, 50])
