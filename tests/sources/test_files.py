@@ -1,9 +1,11 @@
+import re
 import sys
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 from PIL import Image
 
@@ -173,6 +175,25 @@ def test_fits_is_rendered_in_the_colours_asked_for(cube):
 def test_colours_that_the_bands_cannot_make_are_told(cube):
     status = open_images(cube, size=32).in_recipe(SDSS_LUPTON).read().status[0]
     assert status == "ok (colours of GZ_DECALS: no SDSS_LUPTON from g, r, z)"
+
+
+@pytest.mark.parametrize("value", [0, np.nan])
+@pytest.mark.parametrize(
+    ("bands", "says"),
+    [([0], "no data in band g"), ([0, 2], "no data in band g, z"), ([0, 1, 2], "empty|no finite")],
+)
+def test_bands_without_data(tmp_path, cube, value, bands, says):
+    data = fits.getdata(cube).copy()
+    data[bands] = value
+    fits.PrimaryHDU(data).writeto(tmp_path / "edge.fits")
+    (status,) = open_images(tmp_path / "edge.fits", size=32).read().status
+    assert re.match(f"unreadable: .*({says})", status)
+
+
+def test_a_band_that_the_colours_do_not_need(tmp_path, cube):
+    data = np.insert(fits.getdata(cube), 2, 0, axis=0)  # g, r, i, z
+    fits.PrimaryHDU(data).writeto(tmp_path / "edge.fits")
+    assert open_images(tmp_path / "edge.fits", recipe="LEGACY_DR9").read().status == ["ok"]
 
 
 def test_framing_none_keeps_the_field(cube):
