@@ -198,7 +198,7 @@ class HDF5Source(ImageSource):
             for key, low, high in self._within(self._side[name], start, stop):
                 data = file[key]
                 text = h5py.check_string_dtype(data.dtype)
-                found.append(data.asstr()[low:high] if text else data[low:high])
+                found.append(data.asstr("utf-8", "replace")[low:high] if text else data[low:high])
         return np.concatenate(found)
 
     def _within(self, keys: Sequence[str], start: int, stop: int) -> Iterator[tuple[str, int, int]]:

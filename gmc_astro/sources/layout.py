@@ -86,7 +86,9 @@ def is_encoded(data: h5py.Dataset) -> bool:
 
 def is_rgb(data: h5py.Dataset) -> bool:
     """True for rows of pictures."""
-    return data.ndim == 4 and data.dtype == np.uint8 and 3 in (data.shape[-1], data.shape[1])
+    if data.ndim != 4 or data.dtype != np.uint8 or 0 in data.shape[1:]:
+        return False
+    return 3 in (data.shape[-1], data.shape[1])
 
 
 def channels_first(data: h5py.Dataset) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
@@ -16,7 +15,13 @@ from gmc_astro.imaging import ColourRecipe, ImageSource, get_recipe
 from gmc_astro.sources.arrays import ArraySource
 from gmc_astro.sources.files import DEFAULT_SIZE, FileSource, find_files, is_glob
 from gmc_astro.sources.hdf5 import HDF5_SUFFIXES, HDF5Source
-from gmc_astro.sources.parquet import ParquetSource, hats_partitions, image_column, is_hats
+from gmc_astro.sources.parquet import (
+    ParquetSource,
+    hats_partitions,
+    image_column,
+    is_hats,
+    open_parquet,
+)
 from gmc_astro.sources.positions import ids_of, positions_in, positions_of
 from gmc_astro.sources.selection import ConcatenatedSource
 from gmc_astro.sources.tables import (
@@ -89,7 +94,7 @@ def open_images(
     gmc_astro.exceptions.InputError
         If the input is of no known kind, or nothing is there at all.
     gmc_astro.exceptions.UnreadableImageError
-        If an HDF5 file cannot be opened.
+        If an HDF5 or Parquet file cannot be opened.
 
     Examples
     --------
@@ -164,7 +169,7 @@ def _open_path(
 
 
 def _holds_pictures(path: str, key: str | None) -> bool:
-    return os.path.isfile(path) and image_column(pq.read_schema(path), key) is not None
+    return os.path.isfile(path) and image_column(open_parquet(path).schema_arrow, key) is not None
 
 
 def _open_pictures(path: str, key: str | None, options: Mapping[str, Any]) -> ImageSource:

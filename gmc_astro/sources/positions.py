@@ -11,7 +11,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from gmc_astro.exceptions import InputError
-from gmc_astro.sources.tables import read_catalog
+from gmc_astro.sources.tables import read_catalog, words
 
 __all__ = ["ids_of", "positions_in", "positions_of", "sky_positions"]
 
@@ -147,5 +147,4 @@ def ids_of(table: Table) -> np.ndarray | None:
     found = next((names[name] for name in IDS if name in names), None)
     if found is None:
         return None
-    names = np.asarray(table[found]).astype(str)
-    return np.where(getattr(table[found], "mask", False), "", names)
+    return np.where(getattr(table[found], "mask", False), "", words(table[found]))

@@ -26,6 +26,7 @@ __all__ = [
     "names_files",
     "plain_names",
     "read_catalog",
+    "words",
 ]
 
 FILE_COLUMNS = ("file", "filename", "file_name", "file_loc", "path", "image")
@@ -161,6 +162,25 @@ def is_fits_table(path: str | os.PathLike) -> bool:
         return False
 
 
+def words(column: Any) -> np.ndarray:
+    """Take a column as text.
+
+    Parameters
+    ----------
+    column : array_like, shape (N,)
+        Text, or bytes as FITS and HDF5 keep it, in UTF-8.
+
+    Returns
+    -------
+    words : `~numpy.ndarray` of str, shape (N,)
+        Text; U+FFFD in place of bytes that are not UTF-8.
+    """
+    values = np.asarray(column)
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "utf-8", "replace")
+    return values.astype(str)
+
+
 def names_files(table: Table) -> bool:
     """Tell whether a column has one of the usual names of files."""
     return any(name in table.colnames for name in FILE_COLUMNS)
@@ -196,6 +216,6 @@ def file_column(table: Table, key: str | None, base: str | os.PathLike | None) -
             f"{table.colnames}: name the one with the files with key="
         )
     column = table[key]
-    names = column.filled("") if hasattr(column, "filled") else column
+    names = words(column.filled("") if hasattr(column, "filled") else column)
     folder = os.fspath(base) if base is not None else ""
-    return [os.path.join(folder, n) if n else "" for n in np.asarray(names, dtype=str).tolist()]
+    return [os.path.join(folder, n) if n else "" for n in names.tolist()]

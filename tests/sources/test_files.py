@@ -132,6 +132,23 @@ def test_a_frame_is_the_table_of_it(folder, missing):
     assert batch.status.tolist() == ["ok", "no file given", "ok"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_names_in_bytes(folder, encoding):
+    (folder / "a.jpg").rename(folder / "Gal é.jpg")
+    names = np.array(["Gal é.jpg".encode(encoding), b"deep/b.png"])
+    source = open_images(Table({"file": names}), base=folder, size=16)
+    lost = encoding == "latin-1"  # U+FFFD, which no file has
+    assert source.read().status.tolist() == ["unreadable: no such file" if lost else "ok", "ok"]
+
+
+@pytest.mark.parametrize("kind", [list, np.array])
+def test_a_list_of_bytes(folder, kind):
+    paths = kind([bytes(folder / "a.jpg"), bytes(folder / "deep" / "b.png")])
+    assert open_images(paths, size=16).read().ok.all()
+    with pytest.raises(InputError, match="as bytes, are opened with gmc_astro"):
+        open_images(kind([(folder / "a.jpg").read_bytes()] * 2))
+
+
 def test_table_on_disk_knows_its_folder(folder):
     Table({"path": ["a.jpg", "deep/b.png"]}).write(folder / "list.csv")
     assert open_images(folder / "list.csv", size=16).read().ok.all()

@@ -270,6 +270,22 @@ def test_positions_in_words(galaxy10):
         open_images(galaxy10).names(0, 2)
 
 
+def test_names_that_are_not_utf8(galaxy10, stack):
+    names = np.array(["Gal é".encode(), "Gal é".encode("latin-1")] * 25)
+    for dtype in (names.dtype, h5py.string_dtype()):
+        with h5py.File(galaxy10, "a") as file:
+            file.pop("ids", None)
+            file.create_dataset("ids", data=names.astype(dtype), dtype=dtype)
+        assert open_images(galaxy10).ids[:2].tolist() == ["Gal é", "Gal \ufffd"]
+
+
+def test_images_without_pixels(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = np.zeros((2, 0, 0, 3), np.uint8)
+    with pytest.raises(InputError, match=r"has shape \(2, 0, 0, 3\) and dtype uint8; need"):
+        open_images(tmp_path / "a.h5")
+
+
 def test_names_of_a_range(tmp_path, galaxy10):
     ids, coords = open_images(galaxy10).names(10, 13)
     assert ids.tolist() == ["10", "11", "12"]
