@@ -24,6 +24,7 @@ from gmc_astro.sources.layout import (
     flux_layout,
     is_encoded,
     is_rgb,
+    refuse_other_labels,
     side_columns,
     written_recipe,
 )
@@ -129,10 +130,17 @@ class HDF5Source(ImageSource):
 
     @property
     def labels(self) -> np.ndarray | None:
-        """Labels in the file, or None; integers below 0 are no label, and masked."""
+        """Labels in the file, or None; integers below 0 are no label, and masked.
+
+        Shape (N,), or (N, K) where the file has a number for each of K classes.
+        """
         if "labels" not in self._side:
+            with _open(self.path) as file:
+                refuse_other_labels([file[name] for name in self._keys], self.path)
             return None
         labels = self._column("labels", 0, len(self))
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            labels = labels[:, 0]
         none = labels < 0 if labels.dtype.kind == "i" else np.zeros(1, bool)
         return np.ma.array(labels, mask=none) if none.any() else labels
 

@@ -21,6 +21,7 @@ __all__ = [
     "flux_layout",
     "is_encoded",
     "is_rgb",
+    "refuse_other_labels",
     "side_columns",
     "written_recipe",
 ]
@@ -127,19 +128,45 @@ def flux_layout(
 
 
 def side_columns(parts: Sequence[h5py.Dataset]) -> dict[str, list[str]]:
-    """Data sets with labels, names and positions, one a part, where every part has them."""
+    """Data sets with labels, names and positions, one a part, where every part has them.
+
+    Labels may be several numbers a row, as fractions of the votes are.
+    """
     found = {}
     for name, keys in SIDE_KEYS.items():
-        columns = [_beside(part, keys) for part in parts]
+        columns = [_beside(part, keys, name == "labels") for part in parts]
         if all(columns):
             found[name] = columns
     return found
 
 
-def _beside(part: h5py.Dataset, keys: Sequence[str]) -> str | None:
-    """Name of the first data set of one value a row."""
-    for key in keys:
-        data = part.parent.get(key)
-        if isinstance(data, h5py.Dataset) and data.shape == (len(part),):
-            return data.name
+def refuse_other_labels(parts: Sequence[h5py.Dataset], path: str) -> None:
+    """Refuse labels that are there, but not one a row."""
+    for part in parts:
+        for data in _data_sets(part, SIDE_KEYS["labels"]):
+            if data.shape and not _fits(data, part, several=True):
+                raise InputError(
+                    f"{path}: {data.name} has shape {data.shape} for {len(part)} images; labels "
+                    "are one value a row, or a number for each class"
+                )
+
+
+def _beside(part: h5py.Dataset, keys: Sequence[str], several: bool) -> str | None:
+    """Name of the first data set of one value a row, else of several numbers if they may be."""
+    for many in (False, True) if several else (False,):
+        for data in _data_sets(part, keys):
+            if _fits(data, part, several=many):
+                return data.name
     return None
+
+
+def _data_sets(part: h5py.Dataset, keys: Sequence[str]) -> list[h5py.Dataset]:
+    """Data sets beside the images under some of the names."""
+    return [part.parent[key] for key in keys if isinstance(part.parent.get(key), h5py.Dataset)]
+
+
+def _fits(data: h5py.Dataset, part: h5py.Dataset, *, several: bool) -> bool:
+    """True for one value a row, or where there may be several, for one or more in two axes."""
+    if not several or data.shape is None or len(data.shape) != 2:
+        return data.shape == (len(part),)
+    return len(data) == len(part) and (data.shape[1] == 1 or data.dtype.kind in "iuf")

@@ -252,6 +252,43 @@ def test_a_status_in_numbers_is_not_ours(galaxy10):
     assert open_images(galaxy10).read().ok.all()
 
 
+@pytest.mark.parametrize(
+    ("labels", "shape"),
+    [
+        (np.eye(5, dtype=int)[np.arange(50) % 5], (50, 5)),
+        (np.full((50, 2), 0.5), (50, 2)),
+        (np.arange(50).reshape(50, 1), (50,)),
+        (np.full((50, 1), b"spiral"), (50,)),
+    ],
+)
+def test_labels_in_two_axes(galaxy10, labels, shape):
+    with h5py.File(galaxy10, "a") as file:
+        del file["ans"]
+        file["labels"] = labels
+    found = open_images(galaxy10).labels
+    assert found.shape == shape
+    np.testing.assert_array_equal(found.astype(str), labels.reshape(shape).astype(str))
+
+
+def test_one_label_a_row_goes_before_several(galaxy10):
+    with h5py.File(galaxy10, "a") as file:
+        file["label"] = file["ans"][()]
+        del file["ans"]
+        file["ans"] = np.full((50, 37), 0.5)
+    assert open_images(galaxy10).labels[:3].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("labels", [np.arange(49), np.full((50, 2), b"spiral")])
+def test_labels_that_are_not_one_a_row(galaxy10, labels):
+    with h5py.File(galaxy10, "a") as file:
+        del file["ans"]
+        file["labels"] = labels
+    source = open_images(galaxy10)
+    assert source.read().ok.all()
+    with pytest.raises(InputError, match=r"/labels has shape .* for 50 images; labels are one"):
+        source.labels  # noqa: B018
+
+
 def test_a_position_that_is_not_on_the_sky_is_missing(galaxy10):
     with h5py.File(galaxy10, "a") as file:
         file["ra"][1], file["dec"][1], file["ra"][2] = -999, -999, -999
