@@ -11,6 +11,7 @@ from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import ColourRecipe, ImageBatch, ImageSource
 from gmc_astro.sources import open_images, read_catalog
 from gmc_astro.sources.positions import ids_of, positions_in
+from gmc_astro.sources.tables import frame_as_table
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -127,6 +128,7 @@ def _as_table(catalog: Any) -> Table:
     from astropy.coordinates import SkyCoord
     from astropy.table import QTable, Table
 
+    catalog = frame_as_table(catalog)
     if isinstance(catalog, Table):
         return catalog
     if isinstance(catalog, SkyCoord):

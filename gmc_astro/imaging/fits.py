@@ -19,7 +19,7 @@ from gmc_astro.exceptions import InputError, UnreadableImageError
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
-__all__ = ["USUAL_BANDS", "Bands", "expected_length", "read_bands"]
+__all__ = ["USUAL_BANDS", "Bands", "expected_length", "holds_data", "read_bands"]
 
 _BLOCK = 2880  # bytes; headers and data fill whole ones
 _NOT_IMAGES = ("seg", "mask", "flag", "dq", "invvar", "ivar", "weight", "err", "var", "psf")
@@ -126,6 +126,23 @@ def read_bands(
     if not np.isfinite(data).any():
         raise UnreadableImageError(f"{path}: the image has no finite pixel")
     return Bands(data, _names(header, len(data), names, path), _celestial(header), str(path))
+
+
+def holds_data(plane: np.ndarray) -> bool:
+    """Tell a band with data from one of the same number everywhere, as surveys' edges have.
+
+    Parameters
+    ----------
+    plane : `~numpy.ndarray`, shape (H, W)
+        Flux.
+
+    Returns
+    -------
+    data : bool
+        False where all pixels are missing or equal.
+    """
+    finite = plane[np.isfinite(plane)]
+    return finite.size > 0 and bool(finite.min() < finite.max())
 
 
 def _join(parts: Mapping[str, Bands]) -> Bands:

@@ -9,8 +9,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from gmc_astro.exceptions import InputError, MeasurementError
-from gmc_astro.imaging.fits import Bands
+from gmc_astro.exceptions import InputError, MeasurementError, UnreadableImageError
+from gmc_astro.imaging.fits import Bands, holds_data
 from gmc_astro.imaging.measure import GalaxyShape, measure_galaxy
 from gmc_astro.imaging.recipes import GZ_DECALS, SDSS_VIEWER, ColourRecipe
 from gmc_astro.imaging.rgb import is_south_up, make_rgb
@@ -189,6 +189,8 @@ def render_bands(
     ------
     gmc_astro.exceptions.InputError
         If the framing is unknown or the recipe's bands are missing.
+    gmc_astro.exceptions.UnreadableImageError
+        If a band that the recipe needs is the same everywhere, or missing.
 
     Examples
     --------
@@ -203,6 +205,8 @@ def render_bands(
     """
     if framing not in get_args(Framing):
         raise InputError(f"framing={framing!r} is not one of {get_args(Framing)}")
+    recipe = recipe or recipe_for(bands)
+    _check_data(bands, recipe)
     shape, note = None, ""
     if framing == "petrosian":
         try:
@@ -217,10 +221,19 @@ def render_bands(
         planes = crop_square(bands.data, ((across - 1) / 2, (height - 1) / 2), side, size)
     image = make_rgb(
         dict(zip(bands.names, planes, strict=True)),
-        recipe=recipe or recipe_for(bands),
+        recipe=recipe,
         flip=bands.wcs is None or is_south_up(bands.wcs),
     )
     return image, _columns(shape, bands.pixel_scale or 1.0), note
+
+
+def _check_data(bands: Bands, recipe: ColourRecipe) -> None:
+    """Refuse bands without data: a black channel, or a black image, would be classified."""
+    blank = [name for name, p in zip(bands.names, bands.data, strict=True) if not holds_data(p)]
+    if len(blank) == len(bands.names):
+        raise UnreadableImageError("the image is empty: all pixels are equal or missing")
+    if lost := [name for name in blank if name in recipe.bands]:
+        raise UnreadableImageError(f"no data in band {', '.join(lost)}")
 
 
 def _columns(shape: GalaxyShape | None, scale: float) -> dict[str, float]:

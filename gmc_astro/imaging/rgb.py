@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from astropy import units as u
 
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging.recipes import LEGACY_DR9, ColourRecipe, get_recipe
@@ -34,9 +35,10 @@ def make_rgb(
 
     Parameters
     ----------
-    bands : `~numpy.ndarray`, shape (B, H, W), or mapping of str to (H, W)
-        Flux in nanomaggies: in the order of the recipe's bands, or by band. One band alone
-        gives a grey picture on that band's scale. NaN pixels are shown as empty sky.
+    bands : `~numpy.ndarray` or `~astropy.units.Quantity`, shape (B, H, W), or mapping to (H, W)
+        Flux in nanomaggies, or a Quantity: in the order of the recipe's bands, or by band. One
+        band alone gives a grey picture on that band's scale. Pixels that are NaN or masked are
+        shown as empty sky.
     recipe : str or ColourRecipe, optional
         Recipe or its name.
     flip : {"auto", True, False}, optional
@@ -53,7 +55,8 @@ def make_rgb(
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If a band of the recipe is missing, or the shapes differ.
+        If a band of the recipe is missing, the shapes differ, or the unit is not one of flux
+        per frequency.
 
     References
     ----------
@@ -124,7 +127,7 @@ def _planes(
         else:
             planes, at = [bands[band] for band in recipe.bands], None
     else:
-        planes = np.asarray(bands)
+        planes = _nanomaggies(bands)
         if planes.ndim != 3 or len(planes) not in (1, len(recipe.bands)):
             raise InputError(
                 f"bands have shape {planes.shape}; recipe {recipe.name} needs "
@@ -134,12 +137,27 @@ def _planes(
     shapes = {np.shape(plane) for plane in planes}
     if len(shapes) != 1 or len(next(iter(shapes))) != 2:
         raise InputError(f"bands have shapes {sorted(shapes)}; all must be the same (H, W)")
-    planes = np.stack([np.asarray(plane, dtype=np.float32) for plane in planes])
+    planes = np.stack([_nanomaggies(plane) for plane in planes])
     if not np.isfinite(planes).all():  # nan_to_num takes longer than all the rest
         np.nan_to_num(planes, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     if at is None:
         return planes, recipe.scales, recipe.mix
     return planes, (recipe.scales[at],), ((1.0,), (1.0,), (1.0,))
+
+
+def _nanomaggies(flux: np.ndarray) -> np.ndarray:
+    """Flux as plain float32 in nanomaggies, NaN where it is masked."""
+    mask = getattr(flux, "mask", np.ma.nomask)
+    if isinstance(flux, u.Quantity):
+        try:
+            flux = flux.to_value(u.nmgy, u.zero_point_flux(3631 * u.Jy))
+        except u.UnitConversionError as err:
+            raise InputError(
+                f"bands are in {flux.unit or 'no unit'}; give flux in nanomaggies, or in a unit "
+                "that becomes Jy"
+            ) from err
+    values = np.asarray(getattr(flux, "unmasked", flux), dtype=np.float32)
+    return values if mask is np.ma.nomask else np.where(mask, np.float32(np.nan), values)
 
 
 def _place(band: str, recipe: ColourRecipe) -> int:

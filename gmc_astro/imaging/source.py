@@ -214,7 +214,7 @@ class ImageSource(ABC):
 
     @property
     def labels(self) -> np.ndarray | None:
-        """Labels that the input itself carries, shape (N,), or None."""
+        """Labels that the input itself carries, shape (N,) or (N, K), or None."""
         return None
 
     def names(self, start: int, stop: int) -> tuple[np.ndarray, SkyCoord | None]:

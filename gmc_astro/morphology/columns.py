@@ -97,7 +97,10 @@ def text(table: Table, name: str) -> np.ndarray:
         Without spaces around; empty where masked.
     """
     values = np.ma.getdata(table[name])
-    words = np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values.astype(str)
+    if values.dtype.kind == "S":
+        words = np.char.decode(values, "utf-8", "replace")
+    else:
+        words = values.astype(str)
     return np.where(np.ma.getmaskarray(np.ma.asarray(table[name])), "", np.char.strip(words))
 
 

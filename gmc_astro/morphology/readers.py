@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import numpy as np
 from astropy.table import Table
@@ -33,7 +34,7 @@ def read_votes(
 
     Parameters
     ----------
-    source : path-like or `~astropy.table.Table`
+    source : path-like, `~astropy.table.Table` or pandas.DataFrame
         The table.
     debiased : bool
         Prefer debiased fractions.
@@ -50,6 +51,9 @@ def read_votes(
     gmc_astro.exceptions.VoteTableError
         If no known column is there.
     """
+    pandas = sys.modules.get("pandas")  # whoever has a DataFrame has imported it
+    if pandas is not None and isinstance(source, pandas.DataFrame):
+        source = Table.from_pandas(source)
     table = source if isinstance(source, Table) else open_table(source)
     fractions, own, counts = _read(table, debiased, tree)
     return ids_of(table), fractions, own, counts

@@ -115,7 +115,7 @@ class VoteTable:
 
         Parameters
         ----------
-        source : path-like or `~astropy.table.Table`
+        source : path-like, `~astropy.table.Table` or pandas.DataFrame
             The table, or a folder with a ``labels.csv``.
         debiased : bool, optional
             Take fractions corrected for redshift where the table has them. False takes the

@@ -120,6 +120,8 @@ def _check(images: np.ndarray) -> np.ndarray:
         remedy = "colours come last: images.transpose(0, 2, 3, 1)"
     elif images.ndim != 4 or shape[-1] != 3:
         remedy = "give RGB images of shape (N, H, W, 3)"
+    elif 0 in shape[1:]:
+        remedy = "there is no pixel in them"
     elif dtype.kind == "f":
         remedy = (
             "scale to 0..255 and convert with .astype(np.uint8), or render flux with make_rgb()"

@@ -16,6 +16,7 @@ import numpy as np
 from gmc_astro._files import whole
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import ImageBatch, ImageSource
+from gmc_astro.sources.layout import UNKNOWN_RECIPE
 
 __all__ = ["write_cutouts"]
 
@@ -85,7 +86,7 @@ def write_cutouts(
         raise InputError(f"{path} exists; give another name, or overwrite it")
     if not len(source):
         raise InputError("there are no rows to write")
-    colours = "unknown" if source.recipe is None else source.recipe.name
+    colours = UNKNOWN_RECIPE if source.recipe is None else source.recipe.name
     attributes = {"recipe": colours, **(attributes or {})}
     parts = _Parts(path, _fingerprint(source, attributes))
     for batch in source.iter_batches(ROWS, start=parts.finished(len(source))):

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
+from astropy import units as u
 
-from gmc_astro.exceptions import GmcAstroError, UnreadableImageError
+from gmc_astro.exceptions import GmcAstroError, InputError, UnreadableImageError
 from gmc_astro.imaging import OK, ColourRecipe, ImageBatch, ImageSource, is_ok
 from gmc_astro.sources.chunks import RowReader, opened_for_rows, rows_together
 from gmc_astro.sources.decode import Decoded, Piece, decode_picture, stacked
@@ -23,9 +24,11 @@ from gmc_astro.sources.layout import (
     flux_layout,
     is_encoded,
     is_rgb,
+    refuse_other_labels,
     side_columns,
     written_recipe,
 )
+from gmc_astro.sources.positions import sky_positions
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -127,10 +130,17 @@ class HDF5Source(ImageSource):
 
     @property
     def labels(self) -> np.ndarray | None:
-        """Labels in the file, or None; integers below 0 are no label, and masked."""
+        """Labels in the file, or None; integers below 0 are no label, and masked.
+
+        Shape (N,), or (N, K) where the file has a number for each of K classes.
+        """
         if "labels" not in self._side:
+            with _open(self.path) as file:
+                refuse_other_labels([file[name] for name in self._keys], self.path)
             return None
         labels = self._column("labels", 0, len(self))
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            labels = labels[:, 0]
         none = labels < 0 if labels.dtype.kind == "i" else np.zeros(1, bool)
         return np.ma.array(labels, mask=none) if none.any() else labels
 
@@ -181,10 +191,13 @@ class HDF5Source(ImageSource):
         return ids, self._positions(start, stop) if {"ra", "dec"} <= set(self._side) else None
 
     def _positions(self, start: int, stop: int) -> SkyCoord:
-        from astropy.coordinates import SkyCoord
-
-        ra, dec = (np.asarray(self._column(name, start, stop), float) for name in ("ra", "dec"))
-        return SkyCoord(ra, dec, unit="deg")
+        ra, dec = (self._column(name, start, stop) for name in ("ra", "dec"))
+        try:
+            return sky_positions(ra.astype(float) * u.deg, dec.astype(float) * u.deg)
+        except ValueError as err:
+            raise InputError(
+                f"{self.path}: ra and dec are not numbers ({err}); write them in degrees"
+            ) from err
 
     def _column(self, name: str, start: int, stop: int) -> np.ndarray:
         """Rows of what stands beside the images."""
@@ -193,7 +206,7 @@ class HDF5Source(ImageSource):
             for key, low, high in self._within(self._side[name], start, stop):
                 data = file[key]
                 text = h5py.check_string_dtype(data.dtype)
-                found.append(data.asstr()[low:high] if text else data[low:high])
+                found.append(data.asstr("utf-8", "replace")[low:high] if text else data[low:high])
         return np.concatenate(found)
 
     def _within(self, keys: Sequence[str], start: int, stop: int) -> Iterator[tuple[str, int, int]]:

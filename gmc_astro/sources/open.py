@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
@@ -17,12 +16,19 @@ from gmc_astro.imaging import ColourRecipe, ImageSource, get_recipe
 from gmc_astro.sources.arrays import ArraySource
 from gmc_astro.sources.files import DEFAULT_SIZE, FileSource, find_files, is_glob
 from gmc_astro.sources.hdf5 import HDF5_SUFFIXES, HDF5Source
-from gmc_astro.sources.parquet import ParquetSource, hats_partitions, image_column, is_hats
+from gmc_astro.sources.parquet import (
+    ParquetSource,
+    hats_partitions,
+    image_column,
+    is_hats,
+    open_parquet,
+)
 from gmc_astro.sources.positions import ids_of, positions_in, positions_of
 from gmc_astro.sources.selection import ConcatenatedSource
 from gmc_astro.sources.tables import (
     CATALOG_SUFFIXES,
     file_column,
+    frame_as_table,
     is_fits_table,
     names_files,
     read_catalog,
@@ -35,7 +41,7 @@ FETCH_OPTIONS = set(inspect.signature(fetch_cutouts).parameters)
 FRAMINGS = ("auto", "petrosian", "fixed", "none")
 ACCEPTED = (
     "a SkyCoord, a (N, H, W, 3) uint8 array, paths of JPEG, PNG, FITS or HDF5 files, a folder, "
-    "a glob, a Table with a column of files or positions, or an ImageSource"
+    "a glob, a Table or DataFrame with a column of files or positions, or an ImageSource"
 )
 
 
@@ -54,7 +60,7 @@ def open_images(
 
     Parameters
     ----------
-    images : SkyCoord, array_like, path-like, sequence of path-like, Table or ImageSource
+    images : SkyCoord, array_like, path-like, sequence of path-like, Table, DataFrame or ImageSource
         Positions; a (N, H, W, 3) uint8 array; a file, folder or glob, or several; an HDF5
         stack; a table (or the path of one: CSV, ECSV, FITS, VOTable, Parquet) with a column of
         files, or else of positions (a SkyCoord, or ``ra`` and ``dec``); a Parquet file or a
@@ -90,7 +96,7 @@ def open_images(
     gmc_astro.exceptions.InputError
         If the input is of no known kind, or nothing is there at all.
     gmc_astro.exceptions.UnreadableImageError
-        If an HDF5 file cannot be opened.
+        If an HDF5 or Parquet file cannot be opened.
 
     Examples
     --------
@@ -114,6 +120,7 @@ def open_images(
                 "opened already: give them to open_images()"
             )
         return images
+    images = frame_as_table(images)
     options = {"size": size or DEFAULT_SIZE, "framing": framing, "recipe": recipe}
     if isinstance(images, str | os.PathLike) and os.path.isdir(images) and is_hats(images):
         return _open_hats(os.fspath(images), key, survey, options, fetch)
@@ -173,7 +180,7 @@ def _open_path(
 
 
 def _holds_pictures(path: str, key: str | None) -> bool:
-    return os.path.isfile(path) and image_column(pq.read_schema(path), key) is not None
+    return os.path.isfile(path) and image_column(open_parquet(path).schema_arrow, key) is not None
 
 
 def _open_pictures(path: str, key: str | None, options: Mapping[str, Any]) -> ImageSource:
@@ -201,7 +208,7 @@ def _open_several(
 ) -> ImageSource:
     """Several paths; each may stand for many files, or be a stack of its own."""
     try:
-        paths = [os.fspath(path) for path in images]
+        paths = [_path_of(value) for value in images]
     except TypeError:
         kind = type(images).__name__
         raise InputError(f"images of type {kind} cannot be opened; give {ACCEPTED}") from None
@@ -215,3 +222,18 @@ def _open_several(
         for p in (find_files(path) if os.path.isdir(path) or is_glob(path) else [path])
     ]
     return FileSource(many, **options)
+
+
+def _path_of(value: Any) -> str:
+    """One path as text; empty where there is none: None, NaN, pandas.NA, or masked."""
+    if isinstance(value, bytes):
+        if b"\0" in value:  # a picture has some, a name never
+            raise InputError(
+                "pictures in memory, as bytes, are opened with "
+                "gmc_astro.sources.PictureSource(pictures)"
+            )
+        return os.fsdecode(value)
+    missing = value is None or value is np.ma.masked or type(value).__name__ == "NAType"
+    if missing or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return os.fspath(value)

@@ -24,7 +24,14 @@ from gmc_astro.sources.tables import as_table, plain_names
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
-__all__ = ["ParquetSource", "PictureSource", "hats_partitions", "image_column", "is_hats"]
+__all__ = [
+    "ParquetSource",
+    "PictureSource",
+    "hats_partitions",
+    "image_column",
+    "is_hats",
+    "open_parquet",
+]
 
 IMAGE_COLUMNS = ("image", "images", "cutout", "picture", "jpeg", "png", "image_bytes")
 
@@ -195,7 +202,7 @@ class ParquetSource(ImageSource):
         self.path = os.fspath(path)
         self.size = size
         self._recipe = recipe
-        file = _open(self.path)
+        file = open_parquet(self.path)
         self._groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
         self._column = image_column(file.schema_arrow, key)
         if self._column is None:
@@ -237,7 +244,7 @@ class ParquetSource(ImageSource):
         coords : `~astropy.coordinates.SkyCoord`, shape (stop - start,), or None
             Position of each row, where there are positions.
         """
-        file = _open(self.path)
+        file = open_parquet(self.path)
         parts = list(self._rows(file, plain_names(file.schema_arrow), start, stop, 65536))
         table = as_table(pa.Table.from_batches(parts)) if parts else Table()
         ids = ids_of(table)
@@ -273,7 +280,9 @@ class ParquetSource(ImageSource):
         stop = len(self) if stop is None else min(stop, len(self))
         waiting: list[bytes | None] = []
         with ThreadPoolExecutor(THREADS) as pool:
-            for part in self._rows(_open(self.path), [self._column], start, stop, batch_size):
+            for part in self._rows(
+                open_parquet(self.path), [self._column], start, stop, batch_size
+            ):
                 waiting += [_bytes(value) for value in part.column(0).to_pylist()]
                 while len(waiting) >= batch_size or (waiting and start + len(waiting) == stop):
                     yield _decoded(waiting[:batch_size], start, self.size, pool.map)
@@ -303,7 +312,8 @@ def _bytes(value: bytes | Mapping[str, bytes] | None) -> bytes | None:
     return value.get("bytes") if isinstance(value, Mapping) else value
 
 
-def _open(path: str) -> pq.ParquetFile:
+def open_parquet(path: str) -> pq.ParquetFile:
+    """Open a Parquet file, or say in one sentence why it cannot be."""
     if not Path(path).is_file():
         raise UnreadableImageError(f"{path}: no such file")
     try:

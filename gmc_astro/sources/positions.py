@@ -11,9 +11,9 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from gmc_astro.exceptions import InputError
-from gmc_astro.sources.tables import read_catalog
+from gmc_astro.sources.tables import read_catalog, words
 
-__all__ = ["ids_of", "positions_in", "positions_of"]
+__all__ = ["ids_of", "positions_in", "positions_of", "sky_positions"]
 
 COLUMNS = (
     ("ra", "dec"),
@@ -36,7 +36,7 @@ def positions_in(table: Table) -> SkyCoord | None:
     Returns
     -------
     coords : `~astropy.coordinates.SkyCoord`, shape (N,), or None
-        NaN where a cell is masked.
+        NaN where a cell is masked, or a position is not on the sky (as -999).
     """
     for name in table.colnames:
         if isinstance(table[name], SkyCoord):
@@ -44,8 +44,26 @@ def positions_in(table: Table) -> SkyCoord | None:
     names = {name.lower(): name for name in table.colnames}
     for pair in COLUMNS:
         if set(pair) <= set(names):
-            return SkyCoord(*(_degrees(table, names[name]) for name in pair))
+            return sky_positions(*(_degrees(table, names[name]) for name in pair))
     return None
+
+
+def sky_positions(ra: u.Quantity, dec: u.Quantity) -> SkyCoord:
+    """Positions of two columns; where they are not on the sky (dec = -999) there is none.
+
+    Parameters
+    ----------
+    ra, dec : `~astropy.units.Quantity`, shape (N,)
+        Right ascension and declination; NaN where there is none.
+
+    Returns
+    -------
+    coords : `~astropy.coordinates.SkyCoord`, shape (N,)
+        NaN where a position is missing.
+    """
+    # a longitude of -999 deg would be wrapped into the sky without a word
+    on_sky = (np.abs(ra) <= 360 * u.deg) & (np.abs(dec) <= 90 * u.deg)
+    return SkyCoord(*(np.where(on_sky, values, np.nan * u.deg) for values in (ra, dec)))
 
 
 def _degrees(table: Table, name: str) -> u.Quantity:
@@ -129,5 +147,4 @@ def ids_of(table: Table) -> np.ndarray | None:
     found = next((names[name] for name in IDS if name in names), None)
     if found is None:
         return None
-    names = np.asarray(table[found]).astype(str)
-    return np.where(getattr(table[found], "mask", False), "", names)
+    return np.where(getattr(table[found], "mask", False), "", words(table[found]))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +21,12 @@ __all__ = [
     "CATALOG_SUFFIXES",
     "as_table",
     "file_column",
+    "frame_as_table",
     "is_fits_table",
     "names_files",
     "plain_names",
     "read_catalog",
+    "words",
 ]
 
 FILE_COLUMNS = ("file", "filename", "file_name", "file_loc", "path", "image")
@@ -114,6 +118,24 @@ def as_table(columns: pa.Table) -> Table:
     return table
 
 
+def frame_as_table(images: Any) -> Any:
+    """Take a pandas DataFrame as the table of it.
+
+    Parameters
+    ----------
+    images : object
+        Anything.
+
+    Returns
+    -------
+    images : `~astropy.table.Table` or object
+        A table in place of a DataFrame; anything else as it is.
+    """
+    pandas = sys.modules.get("pandas")  # whoever has a DataFrame has imported it
+    is_frame = pandas is not None and isinstance(images, pandas.DataFrame)
+    return Table.from_pandas(images) if is_frame else images
+
+
 def is_fits_table(path: str | os.PathLike) -> bool:
     """Tell whether a file is FITS with a table where others have an image.
 
@@ -138,6 +160,25 @@ def is_fits_table(path: str | os.PathLike) -> bool:
                 return type(hdus[1]) is fits.BinTableHDU
     except (OSError, IndexError, ValueError, TypeError):
         return False
+
+
+def words(column: Any) -> np.ndarray:
+    """Take a column as text.
+
+    Parameters
+    ----------
+    column : array_like, shape (N,)
+        Text, or bytes as FITS and HDF5 keep it, in UTF-8.
+
+    Returns
+    -------
+    words : `~numpy.ndarray` of str, shape (N,)
+        Text; U+FFFD in place of bytes that are not UTF-8.
+    """
+    values = np.asarray(column)
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "utf-8", "replace")
+    return values.astype(str)
 
 
 def names_files(table: Table) -> bool:
@@ -175,6 +216,6 @@ def file_column(table: Table, key: str | None, base: str | os.PathLike | None) -
             f"{table.colnames}: name the one with the files with key="
         )
     column = table[key]
-    names = column.filled("") if hasattr(column, "filled") else column
+    names = words(column.filled("") if hasattr(column, "filled") else column)
     folder = os.fspath(base) if base is not None else ""
-    return [os.path.join(folder, n) if n else "" for n in np.asarray(names, dtype=str).tolist()]
+    return [os.path.join(folder, n) if n else "" for n in names.tolist()]

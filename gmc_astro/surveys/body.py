@@ -10,7 +10,7 @@ from astropy.io import fits
 from PIL import Image, UnidentifiedImageError
 
 from gmc_astro.exceptions import SurveyError
-from gmc_astro.imaging.fits import expected_length
+from gmc_astro.imaging.fits import expected_length, holds_data
 
 __all__ = ["check_fits", "check_picture", "plain_text"]
 
@@ -54,19 +54,13 @@ def check_fits(body: bytes, bands: tuple[str, ...], pixels: int) -> np.ndarray:
     wanted = (len(bands), pixels, pixels)
     if planes.shape != wanted:
         raise SurveyError(f"not an image: shape {planes.shape} instead of {wanted}")
-    blank = [not _holds_data(plane) for plane in planes]
+    blank = [not holds_data(plane) for plane in planes]
     if all(blank):
         raise SurveyError("outside footprint")
     if any(blank):
         names = ", ".join(band for band, empty in zip(bands, blank, strict=True) if empty)
         raise SurveyError(f"no data in band {names}")
     return planes
-
-
-def _holds_data(plane: np.ndarray) -> bool:
-    """True unless all pixels are missing or the same."""
-    finite = plane[np.isfinite(plane)]
-    return finite.size > 0 and bool(finite.min() < finite.max())
 
 
 def check_picture(body: bytes) -> np.ndarray:

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
@@ -191,8 +192,9 @@ def test_embeddings_of_other_trained_weights(classifier, pictures, labels, tmp_p
         open_embeddings(run, other)
 
 
-def test_images_beside_a_catalogue(classifier, pictures, tmp_path):
-    table = Table({"objid": np.arange(40) + 7, "ra": np.arange(40.0), "dec": np.arange(40.0)})
+@pytest.mark.parametrize("kind", [Table, pd.DataFrame])
+def test_images_beside_a_catalogue(classifier, pictures, tmp_path, kind):
+    table = kind({"objid": np.arange(40) + 7, "ra": np.arange(40.0), "dec": np.arange(40.0)})
     run = classify_catalog(classifier, table, tmp_path / "run", images=pictures)
     found = read_table(merge_catalog(run, tmp_path / "all.fits"))
     assert [str(name) for name in found["id"][:2]] == ["7", "8"]

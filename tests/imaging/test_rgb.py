@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from astropy import units as u
+from astropy.utils.masked import Masked
 from astropy.visualization import make_lupton_rgb
 from astropy.wcs import WCS
 from PIL import Image
@@ -39,6 +41,39 @@ def test_viewer_follows_the_published_formula(flux):
     expected = (np.clip(np.stack(expected, -1), 0, 1) * 255).astype(int)
     found = make_rgb(flux, recipe=LEGACY_DR9, flip=False).astype(int)
     assert np.abs(found - expected).max() <= 1
+
+
+@pytest.mark.parametrize("masked", [np.ma.array, Masked])
+@pytest.mark.parametrize("by_band", [False, True])
+def test_masked_pixels_are_empty_sky(flux, masked, by_band):
+    mask = np.zeros(flux.shape, bool)
+    mask[:, :8] = True
+    nan, bright = np.where(mask, np.nan, flux), np.where(mask, np.float32(1e6), flux)
+    given = masked(bright, mask=mask)
+    given = dict(zip("grz", given, strict=True)) if by_band else given
+    np.testing.assert_array_equal(make_rgb(given), make_rgb(nan))
+
+
+def test_flux_in_other_units(flux):
+    janskys = flux * 3.631e-6 * u.Jy
+    mask = np.zeros(flux.shape, bool)
+    for given in (
+        flux * u.nmgy,
+        flux * 1e-9 * u.mgy,
+        janskys,
+        janskys.to(u.erg / u.s / u.cm**2 / u.Hz),
+    ):
+        np.testing.assert_allclose(make_rgb(given).astype(int), make_rgb(flux), atol=1)
+    masked = Masked(janskys, mask=mask)
+    np.testing.assert_allclose(make_rgb(masked).astype(int), make_rgb(flux), atol=1)
+    by_band = dict(zip("grz", janskys, strict=True))
+    np.testing.assert_allclose(make_rgb(by_band).astype(int), make_rgb(flux), atol=1)
+
+
+@pytest.mark.parametrize("unit", [u.s, u.ct, u.dimensionless_unscaled])
+def test_a_unit_that_is_none_of_flux(flux, unit):
+    with pytest.raises(InputError, match="give flux in nanomaggies, or in a unit that becomes Jy"):
+        make_rgb(flux * unit)
 
 
 def test_lupton_equals_astropy(flux):

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from astropy.table import Table
 
@@ -24,6 +25,13 @@ def relation(votes, *names):
     for name in names:
         claims[0, LABEL_TREE.index(*CLAIMS[name])] = True
     return int(votes.supports(claims)[0, 0])
+
+
+def test_a_frame_is_read_as_the_table_of_it():
+    frame = pd.DataFrame({"id": ["1", "2"], "label": ["spiral", None]})
+    votes, wanted = (VoteTable.read(t) for t in (frame, Table.from_pandas(frame)))
+    assert votes.ids.tolist() == ["1", "2"]
+    np.testing.assert_array_equal(votes.fractions, wanted.fractions)
 
 
 def labelled(label):

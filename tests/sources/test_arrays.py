@@ -20,6 +20,7 @@ def test_batches_are_in_order():
         ((2, 3, 8, 8), np.uint8, "transpose"),
         ((2, 8, 8, 3), float, r"make_rgb"),
         ((2, 8, 8, 3), np.int32, "astype"),
+        ((2, 0, 0, 3), np.uint8, "no pixel"),
         ((2, 8, 8), np.uint8, r"\(N, H, W, 3\)"),
     ],
 )

@@ -1,8 +1,11 @@
+import re
 import sys
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 from PIL import Image
 
@@ -109,10 +112,41 @@ def test_missing_files_of_a_list_keep_their_place(folder):
     assert batch.status.tolist() == ["unreadable: no such file", "ok"]
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+@pytest.mark.parametrize("kind", [list, pd.Series])
+def test_a_list_with_a_file_that_is_not_given(folder, kind, missing):
+    batch = open_images(kind([str(folder / "a.jpg"), missing]), size=16).read()
+    assert batch.status.tolist() == ["ok", "no file given"]
+
+
 def test_table_with_a_masked_file(folder):
     names = MaskedColumn(["a.jpg", "x", "deep/b.png"], mask=[False, True, False])
     batch = open_images(Table({"file": names}), base=folder, size=16).read()
     assert batch.status.tolist() == ["ok", "no file given", "ok"]
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_frame_is_the_table_of_it(folder, missing):
+    frame = pd.DataFrame({"file": ["a.jpg", missing, "deep/b.png"], "label": [0, 1, 0]})
+    batch = open_images(frame, base=folder, size=16).read()
+    assert batch.status.tolist() == ["ok", "no file given", "ok"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_names_in_bytes(folder, encoding):
+    (folder / "a.jpg").rename(folder / "Gal é.jpg")
+    names = np.array(["Gal é.jpg".encode(encoding), b"deep/b.png"])
+    source = open_images(Table({"file": names}), base=folder, size=16)
+    lost = encoding == "latin-1"  # U+FFFD, which no file has
+    assert source.read().status.tolist() == ["unreadable: no such file" if lost else "ok", "ok"]
+
+
+@pytest.mark.parametrize("kind", [list, np.array])
+def test_a_list_of_bytes(folder, kind):
+    paths = kind([bytes(folder / "a.jpg"), bytes(folder / "deep" / "b.png")])
+    assert open_images(paths, size=16).read().ok.all()
+    with pytest.raises(InputError, match="as bytes, are opened with gmc_astro"):
+        open_images(kind([(folder / "a.jpg").read_bytes()] * 2))
 
 
 def test_table_on_disk_knows_its_folder(folder):
@@ -158,6 +192,25 @@ def test_fits_is_rendered_in_the_colours_asked_for(cube):
 def test_colours_that_the_bands_cannot_make_are_told(cube):
     status = open_images(cube, size=32).in_recipe(SDSS_LUPTON).read().status[0]
     assert status == "ok (colours of GZ_DECALS: no SDSS_LUPTON from g, r, z)"
+
+
+@pytest.mark.parametrize("value", [0, np.nan])
+@pytest.mark.parametrize(
+    ("bands", "says"),
+    [([0], "no data in band g"), ([0, 2], "no data in band g, z"), ([0, 1, 2], "empty|no finite")],
+)
+def test_bands_without_data(tmp_path, cube, value, bands, says):
+    data = fits.getdata(cube).copy()
+    data[bands] = value
+    fits.PrimaryHDU(data).writeto(tmp_path / "edge.fits")
+    (status,) = open_images(tmp_path / "edge.fits", size=32).read().status
+    assert re.match(f"unreadable: .*({says})", status)
+
+
+def test_a_band_that_the_colours_do_not_need(tmp_path, cube):
+    data = np.insert(fits.getdata(cube), 2, 0, axis=0)  # g, r, i, z
+    fits.PrimaryHDU(data).writeto(tmp_path / "edge.fits")
+    assert open_images(tmp_path / "edge.fits", recipe="LEGACY_DR9").read().status == ["ok"]
 
 
 def test_framing_none_keeps_the_field(cube):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gmc_astro.exceptions import InputError, UnreadableImageError
+from gmc_astro.exceptions import GmcAstroWarning, InputError, UnreadableImageError
 from gmc_astro.imaging import GZ_DECALS, LEGACY_DR9, SDSS_LUPTON, make_rgb
 from gmc_astro.sources import open_images
 
@@ -209,13 +209,26 @@ def test_where_to_cut(tmp_path, stack):
 
 @pytest.mark.parametrize(
     ("named", "known"),
-    [("SDSS_LUPTON", SDSS_LUPTON), ("GZ_DECALS", GZ_DECALS), ("the survey's own", None)],
+    [
+        ("SDSS_LUPTON", SDSS_LUPTON),
+        ("sdss_lupton", SDSS_LUPTON),
+        (np.bytes_("GZ_DECALS"), GZ_DECALS),
+        ("unknown", None),
+    ],
 )
 def test_colours_that_the_file_names(galaxy10, named, known):
     with h5py.File(galaxy10, "a") as file:
         file.attrs["recipe"] = named
     assert open_images(galaxy10).recipe is known
     assert open_images(galaxy10, recipe=LEGACY_DR9).recipe is LEGACY_DR9
+
+
+def test_colours_that_nobody_knows(galaxy10):
+    with h5py.File(galaxy10, "a") as file:
+        file.attrs["recipe"] = "SDSS_LUPTEN"
+    with pytest.warns(GmcAstroWarning, match=r"recipe='SDSS_LUPTEN' is not one of GZ_DECALS"):
+        assert open_images(galaxy10).recipe is None
+    assert open_images(galaxy10, recipe=SDSS_LUPTON).recipe is SDSS_LUPTON
 
 
 @pytest.mark.parametrize("batch_size", [3, 50])
@@ -237,6 +250,77 @@ def test_a_status_in_numbers_is_not_ours(galaxy10):
         file["images"][7] = 0
         file["status"] = np.zeros(50, int)
     assert open_images(galaxy10).read().ok.all()
+
+
+@pytest.mark.parametrize(
+    ("labels", "shape"),
+    [
+        (np.eye(5, dtype=int)[np.arange(50) % 5], (50, 5)),
+        (np.full((50, 2), 0.5), (50, 2)),
+        (np.arange(50).reshape(50, 1), (50,)),
+        (np.full((50, 1), b"spiral"), (50,)),
+    ],
+)
+def test_labels_in_two_axes(galaxy10, labels, shape):
+    with h5py.File(galaxy10, "a") as file:
+        del file["ans"]
+        file["labels"] = labels
+    found = open_images(galaxy10).labels
+    assert found.shape == shape
+    np.testing.assert_array_equal(found.astype(str), labels.reshape(shape).astype(str))
+
+
+def test_one_label_a_row_goes_before_several(galaxy10):
+    with h5py.File(galaxy10, "a") as file:
+        file["label"] = file["ans"][()]
+        del file["ans"]
+        file["ans"] = np.full((50, 37), 0.5)
+    assert open_images(galaxy10).labels[:3].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("labels", [np.arange(49), np.full((50, 2), b"spiral")])
+def test_labels_that_are_not_one_a_row(galaxy10, labels):
+    with h5py.File(galaxy10, "a") as file:
+        del file["ans"]
+        file["labels"] = labels
+    source = open_images(galaxy10)
+    assert source.read().ok.all()
+    with pytest.raises(InputError, match=r"/labels has shape .* for 50 images; labels are one"):
+        source.labels  # noqa: B018
+
+
+def test_a_position_that_is_not_on_the_sky_is_missing(galaxy10):
+    with h5py.File(galaxy10, "a") as file:
+        file["ra"][1], file["dec"][1], file["ra"][2] = -999, -999, -999
+    coords = open_images(galaxy10).coords
+    assert np.isnan(coords.ra.deg[:4]).tolist() == [False, True, True, False]
+    assert np.isnan(coords.dec.deg[:4]).tolist() == [False, True, True, False]
+
+
+def test_positions_in_words(galaxy10):
+    with h5py.File(galaxy10, "a") as file:
+        for name, words in (("ra", "12:19:24"), ("dec", "+5:47:24")):
+            n = len(file[name])
+            del file[name]
+            file[name] = [words] * n
+    with pytest.raises(InputError, match=r"Galaxy10.*ra and dec are not numbers.*in degrees"):
+        open_images(galaxy10).names(0, 2)
+
+
+def test_names_that_are_not_utf8(galaxy10, stack):
+    names = np.array(["Gal é".encode(), "Gal é".encode("latin-1")] * 25)
+    for dtype in (names.dtype, h5py.string_dtype()):
+        with h5py.File(galaxy10, "a") as file:
+            file.pop("ids", None)
+            file.create_dataset("ids", data=names.astype(dtype), dtype=dtype)
+        assert open_images(galaxy10).ids[:2].tolist() == ["Gal é", "Gal \ufffd"]
+
+
+def test_images_without_pixels(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = np.zeros((2, 0, 0, 3), np.uint8)
+    with pytest.raises(InputError, match=r"has shape \(2, 0, 0, 3\) and dtype uint8; need"):
+        open_images(tmp_path / "a.h5")
 
 
 def test_names_of_a_range(tmp_path, galaxy10):
@@ -295,11 +379,31 @@ def test_groups_of_flux_with_colours_last(tmp_path, flux):
     np.testing.assert_array_equal(images[0], make_rgb(flux[0][[0, 1, 3]], recipe=LEGACY_DR9))
 
 
+@pytest.mark.parametrize("top", [1, 255])
+def test_pictures_in_floating_point_are_not_flux(tmp_path, flux, top):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = np.full((3, 64, 64, 3), top, np.float32)
+    with pytest.raises(
+        InputError, match=r"shape \(3, 64, 64, 3\) and dtype float32.*uint8.*image_band"
+    ):
+        open_images(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = flux[:, [0, 1, 3]].transpose(0, 2, 3, 1)
+        file["image_band"] = [b"g", b"r", b"z"]
+    images = (
+        open_images(tmp_path / "a.h5", size=64, framing="none", recipe=LEGACY_DR9).read().images
+    )
+    np.testing.assert_array_equal(images[0], make_rgb(flux[0][[0, 1, 3]], recipe=LEGACY_DR9))
+
+
 def test_flux_that_is_not_there(tmp_path, flux):
     broken = flux.copy()
-    broken[1] = np.nan
+    broken[1], broken[2, 0] = np.nan, 0
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["image_array"] = broken
     batch = open_images(tmp_path / "a.h5", size=32).read()
-    assert batch.ok.tolist() == [True, False, True]
-    assert batch.status[1] == "unreadable: the image has no finite pixel"
+    assert batch.status.tolist() == [
+        "ok",
+        "unreadable: the image has no finite pixel",
+        "unreadable: no data in band g",
+    ]

@@ -108,8 +108,9 @@ def test_records_of_bytes(tmp_path, encoded, pictures):
 def test_a_cut_off_file(tmp_path, encoded):
     path = write(tmp_path / "a.parquet", encoded)
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(UnreadableImageError, match="not a Parquet file, or cut off"):
-        ParquetSource(path)
+    for door in (ParquetSource, open_images):
+        with pytest.raises(UnreadableImageError, match="not a Parquet file, or cut off"):
+            door(path)
 
 
 def test_a_column_that_is_not_there(tmp_path, encoded):

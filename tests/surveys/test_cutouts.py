@@ -174,6 +174,12 @@ def test_masked_and_infinite_positions_keep_their_place(server):
     assert statuses(coords) == ["ok", "masked", "masked"]
 
 
+def test_a_position_that_is_not_on_the_sky_is_masked(server):
+    table = QTable({"ra": [150.0, -999, 150.0], "dec": [2.0, -999, 99.99]})
+    source = open_images(table, cache=False, survey="decals", **SMALL)
+    assert source.read().status.tolist() == ["ok", "masked", "masked"]
+
+
 def test_outside_the_footprint_nobody_is_asked(server):
     coords = SkyCoord([150.0, 150.0], [2.0, 80.0], unit="deg")
     assert statuses(coords) == ["ok", "outside footprint"]
