@@ -28,7 +28,7 @@ __all__ = ["command"]
 @click.option(
     "-o", "--output", required=True, type=click.Path(), help="Checkpoint folder to write."
 )
-@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is a checkpoint.")
 @model_options
 @sentences
 def command(
@@ -60,10 +60,10 @@ def command(
     from pathlib import Path
 
     from gmc_astro.exceptions import InputError
+    from gmc_astro.models import check_folder
     from gmc_astro.sources import open_images, read_catalog
 
-    if Path(output).exists() and not overwrite:
-        raise InputError(f"{output} exists; give another folder or --overwrite")
+    check_folder(output, overwrite=overwrite)
     classifier = open_classifier(model, weights, device, views, parse_classes(classes))
     options = {"key": key} if key else {}
     if Path(catalog).suffix in (".h5", ".hdf5"):

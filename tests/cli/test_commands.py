@@ -164,6 +164,23 @@ def test_fit_then_classify(folder, tiny_folder, labels):
     )
 
 
+@pytest.mark.parametrize(
+    ("output", "says"),
+    [
+        (".", "is not overwritten, for it holds '00.png'"),
+        ("labels.csv", "labels.csv is a file; give a folder"),
+        ("labels.csv/model", "model cannot be written: .* a part of this path is a file"),
+    ],
+)
+def test_fit_refuses_its_output_before_it_trains(folder, tiny_folder, output, says):
+    """The label that is missing is found later, and never told of."""
+    before = sorted(path.name for path in folder.iterdir())
+    given = ("--label", "no such", "--model", tiny_folder, "--overwrite")
+    result = run("fit", folder / "labels.csv", *given, "-o", folder / output, code=2)
+    assert re.search(says, result.stderr)
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
 def test_fit_on_a_stack_with_labels(folder, tiny_folder, pictures, labels):
     with h5py.File(folder / "stack.h5", "w") as file:
         file["images"] = pictures
