@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Column, MaskedColumn, QTable
 
+from gmc_astro._files import whole
 from gmc_astro.exceptions import InputError
 
 __all__ = ["TABLE_FORMATS", "read_table", "write_table"]
@@ -91,6 +92,8 @@ def write_table(table: QTable, path: str | os.PathLike, *, overwrite: bool = Fal
     gmc_astro.exceptions.InputError
         If the suffix is unknown, the folder is missing, the file exists, or FITS is to hold
         letters that it cannot.
+    gmc_astro.exceptions.OutputError
+        If the file cannot be written; one that was there is kept.
 
     Examples
     --------
@@ -110,9 +113,9 @@ def write_table(table: QTable, path: str | os.PathLike, *, overwrite: bool = Fal
         table = table.copy(copy_data=False)
         table.meta = {_FITS_META: json.dumps(dict(table.meta))}
     try:
-        table.write(path, format=name, overwrite=overwrite, **options)
+        with whole(path) as temporary:
+            table.write(temporary, format=name, **options)
     except UnicodeEncodeError as err:
-        path.unlink(missing_ok=True)
         raise InputError(
             f"FITS tables hold plain ASCII, and one of the texts is {str(err.object)!r:.80}; "
             "choose another format"

@@ -364,6 +364,13 @@ def test_info_says_how_to_cite_and_whom_to_thank(tiny_folder):
         assert f"{survey.name}: {survey.title} {survey.credit or 'none given'}" in flat
 
 
+@pytest.mark.parametrize("command", ["demo", "pretrain {folder}/labels.csv"])
+def test_an_output_below_a_file(folder, command):
+    words = command.format(folder=folder).split()
+    result = run(*words, "-o", folder / "00.png" / "out", code=2)
+    assert re.search(r"^Error: .*00\.png/out.* cannot be written: Not a directory", result.stderr)
+
+
 def test_demo(tmp_path):
     result = run("demo", "-o", tmp_path / "demo", "--views", "1")
     table = read_table(tmp_path / "demo" / "hubble_galaxies.ecsv")

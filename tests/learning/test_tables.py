@@ -1,12 +1,14 @@
 """The table of predictions, and its way through files."""
 
+import os
+
 import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import QTable
 
-from gmc_astro.exceptions import InputError
+from gmc_astro.exceptions import InputError, OutputError
 from gmc_astro.learning import predictions_table, read_table, write_table
 from gmc_astro.learning.table_io import TABLE_FORMATS
 
@@ -74,6 +76,23 @@ def test_an_existing_file_is_kept(table, tmp_path):
     assert path.read_bytes() == before
     write_table(table[:1], path, overwrite=True)
     assert len(read_table(path)) == 1
+
+
+@pytest.mark.parametrize("suffix", TABLE_FORMATS)
+def test_an_output_that_cannot_be_written(table, tmp_path, suffix):
+    """A folder stands where the file should."""
+    (tmp_path / f"out{suffix}").mkdir()
+    with pytest.raises(OutputError, match=f"out{suffix} cannot be written: Is a directory"):
+        write_table(table, tmp_path / f"out{suffix}", overwrite=True)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.parametrize("suffix", TABLE_FORMATS)
+def test_a_folder_that_may_not_be_written(table, tmp_path, suffix):
+    tmp_path.chmod(0o555)
+    with pytest.raises(OutputError, match=f"out{suffix} cannot be written: Permission denied"):
+        write_table(table, tmp_path / f"out{suffix}")
 
 
 @pytest.mark.parametrize(
