@@ -12,7 +12,9 @@ __all__ = ["command"]
 @click.command("fit")
 @click.argument("catalog", type=click.Path(exists=True))
 @click.option(
-    "--label", default="label", show_default=True, help="Column with the class of each image."
+    "--label",
+    help="Column, or data set of an HDF5 file, with the class of each image. Default: label, or "
+    "the first usual name (ans, labels, label...) in an HDF5 file.",
 )
 @click.option("--key", help="Column with the file of each image, or data set of an HDF5 file.")
 @click.option("--classes", help="As for classify. Default: the labels that occur.")
@@ -33,7 +35,7 @@ __all__ = ["command"]
 @sentences
 def command(
     catalog: str,
-    label: str,
+    label: str | None,
     key: str | None,
     classes: str | None,
     method: str,
@@ -68,11 +70,14 @@ def command(
     options = {"key": key} if key else {}
     if Path(catalog).suffix in (".h5", ".hdf5"):
         source = open_images(catalog, **options)
-        labels = source.labels
+        labels = source.labels if label is None else source.labels_in(label)
         if labels is None:
-            raise InputError(f"{catalog} carries no labels (looked for 'ans' and 'labels')")
+            raise InputError(
+                f"{catalog} carries no labels (looked for 'ans' and 'labels'); name their data "
+                "set with --label"
+            )
     else:
-        table = read_catalog(catalog)
+        table, label = read_catalog(catalog), label or "label"
         if label not in table.colnames:
             raise InputError(f"{catalog} has no column {label!r}; it has {table.colnames}")
         labels = table[label]

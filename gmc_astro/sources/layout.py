@@ -19,6 +19,7 @@ __all__ = [
     "flux_layout",
     "is_encoded",
     "is_rgb",
+    "named_column",
     "side_columns",
     "written_recipe",
 ]
@@ -108,6 +109,15 @@ def side_columns(parts: Sequence[h5py.Dataset]) -> dict[str, list[str]]:
         columns = [_beside(part, keys) for part in parts]
         if all(columns):
             found[name] = columns
+    return found
+
+
+def named_column(parts: Sequence[h5py.Dataset], name: str, path: str) -> list[str]:
+    """Data sets of one value a row under a name that the user gives, one a part."""
+    found = [_beside(part, [name]) for part in parts]
+    if not all(found):
+        fitting = sorted(key for key in parts[0].parent if _beside(parts[0], [key]))
+        raise InputError(f"{path} has no data set {name!r} of one value a row; it has {fitting}")
     return found
 
 

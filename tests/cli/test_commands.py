@@ -194,6 +194,17 @@ def test_fit_on_a_stack_with_labels(folder, tiny_folder, pictures, labels):
     assert np.mean(read_table(out)["label"] == labels) > 0.9
 
 
+def test_fit_on_the_labels_of_a_stack_that_are_named(folder, tiny_folder, pictures, labels):
+    with h5py.File(folder / "stack.h5", "w") as file:
+        file["images"] = pictures
+        file["ans"] = np.arange(40) % 4
+        file["shape"] = labels.tolist()
+    command = ("fit", folder / "stack.h5", "--model", tiny_folder, "-o", folder / "model")
+    said = run(*command, "--label", "shap", code=2).stderr
+    assert "has no data set 'shap' of one value a row; it has ['ans', 'shape']" in said
+    assert "Classes: elongated, round" in run(*command, "--label", "shape").stdout
+
+
 CONFIG = """
 [model]
 architecture = "compact"
