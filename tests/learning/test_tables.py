@@ -47,6 +47,22 @@ def test_a_failed_row_never_has_a_class():
     assert np.isnan(table["probabilities"]).all()
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"columns": {"label": ["x"] * 3}}, "columns= has 'label', which the table says itself"),
+        ({"columns": {"z": [0.1]}}, r"columns\['z'\] has shape \(1,\) for 3 rows"),
+        ({"status": ["timed out"]}, r"status has shape \(1,\) for 3 rows"),
+        ({"status": "ok"}, r"status has shape \(\) for 3 rows"),
+        ({"ids": ["a"]}, r"ids has shape \(1,\) for 3 rows"),
+        ({"coords": SkyCoord(1 * u.deg, 2 * u.deg)}, r"coords has shape \(\) for 3 rows"),
+    ],
+)
+def test_what_does_not_fit_the_rows_is_named(given, says):
+    with pytest.raises(InputError, match=says):
+        predictions_table(P, **{"status": ["ok"] * 3, **given}, class_names=["smooth", "edge_on"])
+
+
 def test_no_rows():
     table = predictions_table(np.zeros((0, 2)), [], ["a", "b"])
     assert len(table) == 0
