@@ -9,7 +9,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from PIL import Image
 
-from gmc_astro import GalaxyMorphologyClassifier, classify_catalog
+from gmc_astro import GalaxyMorphologyClassifier, classify_catalog, open_images
 from gmc_astro.catalogs import merge_catalog, open_embeddings, read_report
 from gmc_astro.exceptions import InputError, OutputError
 from gmc_astro.learning import read_table
@@ -199,6 +199,17 @@ def test_images_beside_a_catalogue(classifier, pictures, tmp_path):
     assert found["coord"][3].ra.deg == 3
     with pytest.raises(InputError, match="39 images for 40 rows of the catalogue"):
         classify_catalog(classifier, table, tmp_path / "other", images=pictures[:39])
+
+
+def test_a_string_names_a_column_not_a_file(classifier, stack, tmp_path):
+    table = Table({"id": np.arange(ROWS), "ra": np.zeros(ROWS), "dec": np.zeros(ROWS)})
+    says = r"column or data set of the catalogue, and the table has no column .*stack\.h5"
+    with pytest.raises(InputError, match=says + r".* as open_images\('.*stack\.h5'\)"):
+        classify_catalog(classifier, table, tmp_path / "run", images=str(stack))
+    with pytest.raises(InputError, match=r"^the table has no column picture"):
+        classify_catalog(classifier, table, tmp_path / "run", images="picture")
+    run = classify_catalog(classifier, table, tmp_path / "run", images=open_images(str(stack)))
+    assert read_report(run)["classified"] == ROWS
 
 
 @pytest.mark.parametrize("suffix", [".fits", ".ecsv", ".csv", ".vot", ".parquet"])
