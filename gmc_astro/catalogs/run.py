@@ -331,7 +331,7 @@ def merge_catalog(
         Folder that `classify_catalog` wrote.
     path : path-like
         File with suffix ``.parquet``, ``.h5``, ``.hdf5``, ``.fits`` or ``.ecsv``, which
-        `~gmc_astro.learning.read_table` reads; it appears whole.
+        `~gmc_astro.learning.read_table` reads, or ``.csv`` for other programs; it appears whole.
     overwrite : bool, optional
         Replace a file that is there.
 

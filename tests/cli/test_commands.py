@@ -78,6 +78,16 @@ def test_classify_writes_a_table(folder, tiny_folder, suffix):
     )
 
 
+def test_classify_writes_csv_for_other_programs(folder, tiny_folder):
+    out = folder / "out.CSV"
+    command = ("classify", folder / "*.png", "--model", tiny_folder, "--classes", "2,5", "-o", out)
+    said = run(*command).stdout
+    table = Table.read(out, format="ascii.csv")
+    np.testing.assert_allclose(table["p_2"] + table["p_5"], 1)
+    for name in (2, 5):
+        assert re.search(rf"^  {name} +{(table['label'] == name).sum()} ", said, flags=re.M)
+
+
 def test_classify_counts_what_failed(folder, tiny_folder):
     (folder / "07.png").write_bytes((folder / "07.png").read_bytes()[:200])
     result = run(

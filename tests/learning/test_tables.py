@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from astropy.table import QTable
+from astropy.table import QTable, Table
 
 from gmc_astro.exceptions import InputError, OutputError
 from gmc_astro.learning import predictions_table, read_table, write_table
@@ -69,7 +69,10 @@ def test_no_rows():
     assert table["probabilities"].shape == (0, 2)
 
 
-@pytest.mark.parametrize("suffix", TABLE_FORMATS)
+BOTH_WAYS = [suffix for suffix in TABLE_FORMATS if suffix != ".csv"]
+
+
+@pytest.mark.parametrize("suffix", [*BOTH_WAYS, ".ECSV", ".Fits", ".H5", ".PARQUET"])
 def test_every_format_brings_everything_back(table, suffix, tmp_path):
     path = write_table(table, tmp_path / f"out{suffix}")
     again = read_table(path)
@@ -82,6 +85,23 @@ def test_every_format_brings_everything_back(table, suffix, tmp_path):
     assert again["petrosian_radius"].unit == u.arcsec
     assert again["coord"].separation(table["coord"]).max() < 1e-9 * u.deg
     assert dict(again.meta) == dict(table.meta)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".CSV"])
+def test_csv_is_for_other_programs(table, tmp_path, suffix):
+    path = write_table(table, tmp_path / f"out{suffix}")
+    plain = Table.read(path, format="ascii.csv", converters={"id": str})
+    assert plain.colnames == [
+        *("ra", "dec", "id", "label", "probability", "p_smooth", "p_edge_on", "entropy"),
+        *("petrosian_radius", "status"),
+    ]
+    assert plain["label"].tolist() == ["smooth", None, "edge_on"]
+    assert plain["id"][2] == "587722984439545906"
+    np.testing.assert_array_equal(plain["p_smooth"], P[:, 0])
+    np.testing.assert_allclose(plain["ra"], table["coord"].ra.deg)
+    np.testing.assert_array_equal(plain["petrosian_radius"], [3.0, np.nan, 4.5])
+    with pytest.raises(InputError, match=r"CSV has neither units .*write them as \.ecsv, \.fits"):
+        read_table(path)
 
 
 def test_an_existing_file_is_kept(table, tmp_path):
