@@ -215,6 +215,8 @@ def write_checkpoint(
             if place.exists():
                 shutil.rmtree(place)
             temporary.replace(place)
+        except SafetensorError as err:  # safetensors' own word for a full disk
+            raise OSError(str(err)) from err
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return folder

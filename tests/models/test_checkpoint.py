@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import resource
 import shutil
 
 import numpy as np
@@ -141,6 +142,18 @@ def test_a_folder_that_may_not_be_written(tiny_encoder, tmp_path):
     tmp_path.chmod(0o555)
     with pytest.raises(OutputError, match="m cannot be written: Permission denied"):
         write_checkpoint(tmp_path / "m", tiny_encoder)
+
+
+def test_a_disk_that_is_full_keeps_what_was_there(tiny_encoder, folder):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"copy cannot be written: .*File too large"):
+            write_checkpoint(folder, tiny_encoder, overwrite=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert verify_checkpoint(folder)["name"] == "tiny"
+    assert list(folder.parent.iterdir()) == [folder]
 
 
 def test_a_failed_write_leaves_nothing(tiny_encoder, tmp_path):
