@@ -30,6 +30,7 @@ _ADVICE = {
     errno.EROFS: "give a folder on a disk that can be written",
     errno.EACCES: "give a folder that you may write to",
     errno.EPERM: "give a folder that you may write to",
+    errno.EEXIST: "give another folder: a part of this path is a file",
     errno.ENOTDIR: "give another folder: a part of this path is a file",
 }
 

@@ -30,6 +30,22 @@ def test_confusion_writes_shares_or_counts():
     assert counts.axes[0].get_ylabel() == "true"
 
 
+def test_confusion_of_names_is_that_of_numbers():
+    names = ["smooth", "spiral"]
+    predicted = np.ma.array(["smooth", "spiral", "spiral", "smooth"], mask=[0, 0, 0, 1])
+    figure = plots.confusion(["smooth", "smooth", "spiral", "spiral"], predicted, names)
+    assert words(figure) == words(plots.confusion([0, 0, 1], [0, 1, 1], names))
+
+
+def test_confusion_refuses_what_is_no_class():
+    with pytest.raises(InputError, match=r"labels \['ring'\] are not among the classes"):
+        plots.confusion(["a", "b"], ["a", "ring"], ["a", "b"])
+    with pytest.raises(InputError, match="label 5 of row 1 is not between 0 and 1"):
+        plots.confusion([0, 1], [0, 5], ["a", "b"])
+    with pytest.raises(InputError, match="no row of probe has both a class and a target"):
+        plots.confusion(["a", "b"], {"probe": np.ma.array(["a", "b"], mask=True)}, ["a", "b"])
+
+
 def test_confusion_has_a_panel_a_method():
     figure = plots.confusion([0, 1], {"probe": [0, 1], "scratch": [1, 1]}, ["a", "b"])
     assert [axes.get_title() for axes in figure.axes] == ["probe", "scratch"]
@@ -48,6 +64,19 @@ def test_reliability_of_a_calibrated_classifier_lies_on_the_diagonal():
     assert len(line.get_xdata()) == 8
     assert np.allclose(line.get_xdata(), line.get_ydata(), atol=0.07)
     assert words(figure)[0].startswith("ECE 0.0")
+
+
+def test_reliability_leaves_out_rows_without_an_image():
+    rng = np.random.default_rng(1)
+    probabilities, targets = rng.dirichlet(np.ones(3), 200), rng.integers(0, 3, 200)
+    spoilt = np.concatenate([np.full((50, 3), np.nan), probabilities])
+    figure = plots.reliability(spoilt, np.concatenate([np.zeros(50, int), targets]))
+    whole = plots.reliability(probabilities, targets)
+    heights = [[bar.get_height() for bar in f.axes[0].patches] for f in (figure, whole)]
+    assert heights[0] == heights[1]
+    assert words(figure) == words(whole)
+    with pytest.raises(InputError, match="no row of the predictions has both"):
+        plots.reliability(spoilt[:50], np.zeros(50, int))
 
 
 @pytest.mark.parametrize("bins", [None, 2, 5])
@@ -124,6 +153,19 @@ def test_gallery_with_a_line_a_class(pictures):
     assert len(figure.axes) == 4
     assert np.array_equal(figure.axes[0].images[0].get_array(), pictures[3])
     assert {"spiral", "edge on"} <= set(words(figure))
+
+
+def test_gallery_of_masks(pictures):
+    mask = np.arange(len(pictures)) % 20 == 7
+    figure = plots.gallery(pictures, rows={"spiral": mask}, columns=2)
+    shown = [axes.images[0].get_array() for axes in figure.axes]
+    assert np.array_equal(shown, pictures[[7, 27]])
+
+
+@pytest.mark.parametrize("rows", [[40], [-41], [True, False], [0.5], ["a"], [[0, 1]]])
+def test_gallery_refuses_rows_that_are_not_there(pictures, rows):
+    with pytest.raises(InputError, match=r"rows\['a'\] of shape .* are no rows of 40 images"):
+        plots.gallery(pictures, rows={"a": rows})
 
 
 def test_gallery_refuses(pictures):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -108,13 +109,21 @@ def open_catalog_images(
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If images and rows differ in number.
+        If images and rows differ in number, or a str is no column or data set.
     """
     options = dict(options)
     if isinstance(images, str) and images != "auto":
         options["key"] = images
     if isinstance(images, str):
-        return classifier._open(catalog, options).quiet()
+        try:
+            return classifier._open(catalog, options).quiet()
+        except InputError as err:
+            if images != "auto" and os.path.exists(images):
+                raise InputError(
+                    f"images={images!r} is taken for a column or data set of the catalogue, and "
+                    f"{err}; give the images of a file as open_images({images!r})"
+                ) from err
+            raise
     beside = open_images(images, **options)
     table = _as_table(catalog)
     if len(table) != len(beside):

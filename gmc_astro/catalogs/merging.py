@@ -25,6 +25,7 @@ from astropy.table import MaskedColumn, QTable, vstack
 from gmc_astro._files import whole
 from gmc_astro.catalogs.shards import RowRange, Shards
 from gmc_astro.learning import check_output, write_table
+from gmc_astro.learning.table_io import plain_table
 
 __all__ = ["Layout", "merge_shards"]
 
@@ -128,6 +129,14 @@ class _ECSV(_Streamed):
         return "".join(lines[0 if first else header : -1]).encode()
 
 
+class _CSV(_Streamed):
+    def _bytes(self, table: QTable, *, first: bool) -> bytes:
+        buffer = io.StringIO()
+        plain_table(table[:-1]).write(buffer, format="ascii.csv")
+        header, end, rows = buffer.getvalue().partition("\n")
+        return ((header + end if first else "") + rows).encode()
+
+
 class _FITS(_Streamed):
     def __init__(self, path: Path, layout: Layout) -> None:
         super().__init__(path, layout)
@@ -171,7 +180,7 @@ class _HDF5(_Writer):
             return memory["predictions"][:-1], memory["predictions.__table_column_meta__"][:]
 
 
-WRITERS = {".ecsv": _ECSV, ".fits": _FITS, ".h5": _HDF5, ".hdf5": _HDF5}
+WRITERS = {".ecsv": _ECSV, ".csv": _CSV, ".fits": _FITS, ".h5": _HDF5, ".hdf5": _HDF5}
 
 
 def merge_shards(
@@ -186,8 +195,8 @@ def merge_shards(
     ranges : sequence of RowRange
         All ranges, finished.
     path : path-like
-        File with suffix ``.parquet``, ``.h5``, ``.hdf5``, ``.fits`` or ``.ecsv``; it appears
-        whole.
+        File with suffix ``.parquet``, ``.h5``, ``.hdf5``, ``.fits``, ``.ecsv`` or ``.csv``; it
+        appears whole.
     overwrite : bool, optional
         Replace a file that is there.
 
@@ -206,10 +215,10 @@ def merge_shards(
     path = check_output(path, overwrite=overwrite)
     layout = Layout(shards, ranges)
     with whole(path) as temporary:
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             _merge_parquet(shards, ranges, layout, temporary)
         else:
-            WRITERS[path.suffix](temporary, layout).write(_pieces(shards, ranges, layout))
+            WRITERS[path.suffix.lower()](temporary, layout).write(_pieces(shards, ranges, layout))
     return path
 
 

@@ -85,7 +85,8 @@ def classify_catalog(
     images : "auto", str, path-like, array or ImageSource, optional
         Where the catalogue's images are. ``"auto"``: it has them, names their files, or has
         positions that are cut out of a survey (``survey=``). A str: the column or data set with
-        them. Else: images of their own, one for each row of the catalogue, in its order.
+        them. Else: images of their own (of a file: ``open_images("cutouts.h5")``), one for each
+        row of the catalogue, in its order.
     executor : ``distributed.Client``, optional
         Dask cluster that does the work. Default is this process, beside any others that were
         started on the same output.
@@ -330,7 +331,7 @@ def merge_catalog(
         Folder that `classify_catalog` wrote.
     path : path-like
         File with suffix ``.parquet``, ``.h5``, ``.hdf5``, ``.fits`` or ``.ecsv``, which
-        `~gmc_astro.learning.read_table` reads; it appears whole.
+        `~gmc_astro.learning.read_table` reads, or ``.csv`` for other programs; it appears whole.
     overwrite : bool, optional
         Replace a file that is there.
 

@@ -104,7 +104,8 @@ class GalaxyMorphologyClassifier(Fitting):
         path : path-like
             The folder.
         overwrite : bool, optional
-            Replace a folder that is there already.
+            Replace a checkpoint that is there already. A folder that holds anything else is
+            refused.
         contract : `~gmc_astro.models.ImageContract`, optional
             State what the training images were. Default is the encoder's own.
         card : str, optional
@@ -116,6 +117,15 @@ class GalaxyMorphologyClassifier(Fitting):
         -------
         path : `~pathlib.Path`
             The folder.
+
+        Raises
+        ------
+        gmc_astro.exceptions.CheckpointError
+            If the folder exists and ``overwrite`` is False.
+        gmc_astro.exceptions.InputError
+            If it is the working directory, a file, or holds what is not of a checkpoint.
+        gmc_astro.exceptions.OutputError
+            If it cannot be written.
         """
         checkpoint, encoder = self._checkpoint(), copy(self.encoder)
         encoder.contract = contract or encoder.contract

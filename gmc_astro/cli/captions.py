@@ -65,8 +65,11 @@ def command(
 
     Exit code 2 says that VOTES or an option cannot be used.
     """
+    from pathlib import Path
+
     from astropy.table import Table
 
+    from gmc_astro._files import whole
     from gmc_astro.learning import check_output
     from gmc_astro.morphology import CaptionWriter, VoteTable
 
@@ -77,7 +80,8 @@ def command(
     captions = writer(table, epoch=epoch, seed=seed, handedness=handedness)
     if output:
         result = Table({"id": table.ids, "caption": captions})
-        result.write(output, format=FORMATS[_suffix(output)], overwrite=overwrite)
+        with whole(Path(output)) as temporary:
+            result.write(temporary, format=FORMATS[Path(output).suffix.lower()])
         click.echo(f"Captions: {output}")
     else:
         click.echo("\n".join(f"{i}\t{c}" for i, c in zip(table.ids, captions, strict=True)))
@@ -87,12 +91,6 @@ def command(
         f"of {silent} galaxies nothing could be said.",
         err=True,
     )
-
-
-def _suffix(output: str) -> str:
-    from pathlib import Path
-
-    return Path(output).suffix
 
 
 def _tree(name: str | None) -> object:

@@ -40,8 +40,8 @@ SHOWN = 100_000  # rows of a table up to which the classes are counted
     "-o",
     "--output",
     type=click.Path(),
-    help="Table to write (.ecsv, .fits, .h5 or .parquet), or a folder for a run of any size. "
-    "Default: print the table.",
+    help="Table to write (.ecsv, .fits, .h5, .parquet, or .csv for other programs: without units, "
+    "p_<class> for each class), or a folder for a run of any size. Default: print the table.",
 )
 @click.option(
     "--resume/--no-resume",
@@ -235,7 +235,7 @@ def _make_table(parts: Path, path: Path, claims: Any) -> int:
         merge_catalog(parts, path, overwrite=True)
         (parts / MARK).touch()
     claims.release("table")
-    return _report(parts, f"Table: {path}", lambda: _classes(path, parts))
+    return _report(parts, f"Table: {path}", lambda: _classes(parts))
 
 
 def _is_made(parts: Path, path: Path) -> bool:
@@ -243,14 +243,20 @@ def _is_made(parts: Path, path: Path) -> bool:
     return (parts / MARK).exists() and path.exists()
 
 
-def _classes(path: Path, parts: Path) -> list[str]:
-    """How many rows each class has, of a table that is not too long to be read for it."""
+def _classes(parts: Path) -> list[str]:
+    """How many rows each class has, of a run that is not too long to be read for it."""
+    from astropy.table import vstack
+
     from gmc_astro.catalogs import read_report
-    from gmc_astro.learning import read_table
+    from gmc_astro.catalogs.shards import Shards
 
     if read_report(parts)["rows"] > SHOWN:
         return []
-    table = read_table(path)
+    shards = Shards(parts / "shards")
+    table = vstack(
+        [shards.read(rows)["label", "status"] for rows in shards.all_ranges()],
+        metadata_conflicts="silent",
+    )
     return summary(table, table.meta["class_names"])
 
 

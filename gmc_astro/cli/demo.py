@@ -50,11 +50,11 @@ def command(
     from skimage.data import hubble_deep_field
 
     from gmc_astro import plots
+    from gmc_astro._files import make_folder, writing
     from gmc_astro.imaging import cut_out, find_galaxies
     from gmc_astro.learning import write_table
 
-    folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(Path(output))
     picture = hubble_deep_field()
     galaxies = find_galaxies(picture)
     click.echo(f"{len(galaxies)} galaxies found in the Hubble Deep Field")
@@ -69,7 +69,8 @@ def command(
 
     files = [folder / name for name in ("hubble_galaxies.ecsv", "hubble_field.png")]
     write_table(table, files[0], overwrite=True)
-    plots.field(picture, table, title=TITLE).savefig(files[1], dpi=110)
+    with writing(files[1]):
+        plots.field(picture, table, title=TITLE).savefig(files[1], dpi=110)
     files.append(folder / "hubble_examples.png")
     sheet = plots.gallery(
         cutouts,
@@ -77,7 +78,8 @@ def command(
         rows=_surest(table),
         title="The surest of each class",
     )
-    sheet.savefig(files[2], dpi=110)
+    with writing(files[2]):
+        sheet.savefig(files[2], dpi=110)
     click.echo("\n".join(summary(table, table.meta["class_names"])))
     for file, what in zip(files, ("table", "the field", "examples"), strict=True):
         click.echo(f"  {what:<10} {file}")

@@ -12,7 +12,9 @@ __all__ = ["command"]
 @click.command("fit")
 @click.argument("catalog", type=click.Path(exists=True))
 @click.option(
-    "--label", default="label", show_default=True, help="Column with the class of each image."
+    "--label",
+    help="Column, or data set of an HDF5 file, with the class of each image. Default: label, or "
+    "the first usual name (ans, labels, label...) in an HDF5 file.",
 )
 @click.option("--key", help="Column with the file of each image, or data set of an HDF5 file.")
 @click.option("--classes", help="As for classify. Default: the labels that occur.")
@@ -28,12 +30,12 @@ __all__ = ["command"]
 @click.option(
     "-o", "--output", required=True, type=click.Path(), help="Checkpoint folder to write."
 )
-@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is a checkpoint.")
 @model_options
 @sentences
 def command(
     catalog: str,
-    label: str,
+    label: str | None,
     key: str | None,
     classes: str | None,
     method: str,
@@ -60,19 +62,22 @@ def command(
     from pathlib import Path
 
     from gmc_astro.exceptions import InputError
+    from gmc_astro.models import check_folder
     from gmc_astro.sources import open_images, read_catalog
 
-    if Path(output).exists() and not overwrite:
-        raise InputError(f"{output} exists; give another folder or --overwrite")
+    check_folder(output, overwrite=overwrite)
     classifier = open_classifier(model, weights, device, views, parse_classes(classes))
     options = {"key": key} if key else {}
     if Path(catalog).suffix in (".h5", ".hdf5"):
         source = open_images(catalog, **options)
-        labels = source.labels
+        labels = source.labels if label is None else source.labels_in(label)
         if labels is None:
-            raise InputError(f"{catalog} carries no labels (looked for 'ans' and 'labels')")
+            raise InputError(
+                f"{catalog} carries no labels (looked for 'ans' and 'labels'); name their data "
+                "set with --label"
+            )
     else:
-        table = read_catalog(catalog)
+        table, label = read_catalog(catalog), label or "label"
         if label not in table.colnames:
             raise InputError(f"{catalog} has no column {label!r}; it has {table.colnames}")
         labels = table[label]

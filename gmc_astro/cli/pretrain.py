@@ -122,6 +122,7 @@ def _pretrain(
     from functools import partial
     from pathlib import Path
 
+    from gmc_astro._files import make_folder
     from gmc_astro.classifier import GalaxyMorphologyClassifier
     from gmc_astro.exceptions import InputError
     from gmc_astro.learning import as_captions, pretrain, split_tables, validate
@@ -133,8 +134,7 @@ def _pretrain(
     settings = _read(config)
     model, images = settings["model"], settings["images"]
     card = Path(config).with_name(model["card"]).read_text() if config and "card" in model else None
-    folder = Path(f"{output}.run")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(Path(f"{output}.run"))
     found = _tables(tables, images) + _simulated(images.get("simulated", {}), folder, world)
     shares = {key: images[key] for key in ("holdout", "holdouts", "repeats") if key in images}
     parts = split_tables(found, exclude=images.get("exclude", ()), **shares)

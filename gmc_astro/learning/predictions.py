@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["abstain", "document_hash", "package_versions", "predictions_table"]
 
+#: Columns that are ours, whatever else was measured.
+_OWN = ("coord", "id", "label", "probability", "probabilities", "entropy", "status")
 _PACKAGES = ("gmc_astro", "torch", "open_clip_torch", "timm", "astropy", "photutils", "numpy")
 
 
@@ -49,7 +51,7 @@ def predictions_table(
     coords : `~astropy.coordinates.SkyCoord`, shape (N,), optional
         Position of each row.
     columns : mapping of str to array or Quantity, optional
-        What was measured of each row.
+        What was measured of each row, under names that the table does not have itself.
     meta : mapping, optional
         Put into the table's ``meta``.
 
@@ -59,6 +61,12 @@ def predictions_table(
         Columns ``coord`` and/or ``id``, ``label`` (masked where there was no image),
         ``probability`` (of that label), ``probabilities``, ``entropy`` (nats, 0 to ln K),
         those measured, and ``status``.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If ``status``, ``ids``, ``coords`` or one of ``columns`` has another number of rows, or
+        ``columns`` has a name that is the table's own.
 
     Examples
     --------
@@ -73,6 +81,7 @@ def predictions_table(
         --         nan timed out
     """
     probabilities = np.asarray(probabilities, np.float64)
+    _must_fit(len(probabilities), {"status": status, "ids": ids, "coords": coords}, columns or {})
     status = np.asarray(status, dtype=str)
     bad = ~is_ok(status)
     probabilities = np.where(bad[:, None], np.nan, probabilities)
@@ -91,6 +100,15 @@ def predictions_table(
         table[name] = values
     table["status"] = status
     return table
+
+
+def _must_fit(n: int, given: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
+    """Refuse what has another number of rows, and columns that would take the place of ours."""
+    if taken := [name for name in columns if name in _OWN]:
+        raise InputError(f"columns= has {taken[0]!r}, which the table says itself; rename it")
+    for name, values in {**given, **{f"columns[{k!r}]": v for k, v in columns.items()}}.items():
+        if values is not None and np.shape(values)[:1] != (n,):
+            raise InputError(f"{name} has shape {np.shape(values)} for {n} rows; give one a row")
 
 
 def abstain(table: QTable, below: float) -> QTable:

@@ -1,4 +1,4 @@
-"""Tables to and from files: ECSV, HDF5, FITS and Parquet, each with its metadata."""
+"""Tables to and from files: ECSV, HDF5, FITS, Parquet with their metadata; one way, CSV."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Column, MaskedColumn, QTable
+from astropy.coordinates import SkyCoord
+from astropy.table import Column, MaskedColumn, QTable, Table
 
+from gmc_astro._files import whole
 from gmc_astro.exceptions import InputError
 
-__all__ = ["TABLE_FORMATS", "read_table", "write_table"]
+__all__ = ["TABLE_FORMATS", "plain_table", "read_table", "write_table"]
 
 #: Format of each suffix, in astropy's names, with the options that keep mixin columns whole.
 TABLE_FORMATS: dict[str, tuple[str, dict[str, object]]] = {
     ".ecsv": ("ascii.ecsv", {}),
+    ".csv": ("ascii.csv", {}),
     ".fits": ("fits", {}),
     ".h5": ("hdf5", {"path": "predictions", "serialize_meta": True}),
     ".hdf5": ("hdf5", {"path": "predictions", "serialize_meta": True}),
@@ -38,7 +41,7 @@ def check_output(
     overwrite : bool, optional
         Allow that it exists.
     formats : collection of str, optional
-        Suffixes that it may have. Default are those of `write_table`.
+        Suffixes that it may have, in any case. Default are those of `write_table`.
 
     Returns
     -------
@@ -60,7 +63,7 @@ def check_output(
     predictions.ecsv
     """
     path = Path(path)
-    if path.suffix not in formats:
+    if path.suffix.lower() not in formats:
         raise InputError(f"{path}: suffix {path.suffix!r} is not one of {', '.join(formats)}")
     if not path.parent.is_dir():
         raise InputError(f"{path}: the folder {path.parent} does not exist")
@@ -77,7 +80,10 @@ def write_table(table: QTable, path: str | os.PathLike, *, overwrite: bool = Fal
     table : `~astropy.table.QTable`
         For example a table of predictions.
     path : path-like
-        File with suffix ``.ecsv``, ``.fits``, ``.h5``, ``.hdf5`` or ``.parquet``.
+        File with suffix ``.ecsv``, ``.fits``, ``.h5``, ``.hdf5`` or ``.parquet``; or ``.csv``,
+        for other programs, which `read_table` cannot bring back: columns of one value a row
+        without their units, ``ra`` and ``dec`` in degrees, and ``p_<class>`` for the probability
+        of each class.
     overwrite : bool, optional
         Replace a file that is there already.
 
@@ -91,6 +97,8 @@ def write_table(table: QTable, path: str | os.PathLike, *, overwrite: bool = Fal
     gmc_astro.exceptions.InputError
         If the suffix is unknown, the folder is missing, the file exists, or FITS is to hold
         letters that it cannot.
+    gmc_astro.exceptions.OutputError
+        If the file cannot be written; one that was there is kept.
 
     Examples
     --------
@@ -105,19 +113,57 @@ def write_table(table: QTable, path: str | os.PathLike, *, overwrite: bool = Fal
     spiral ['spiral', 'smooth']
     """
     path = check_output(path, overwrite=overwrite)
-    name, options = TABLE_FORMATS[path.suffix]
+    name, options = TABLE_FORMATS[path.suffix.lower()]
+    if name == "ascii.csv":
+        table = plain_table(table)
     if name == "fits":  # header cards hold neither long names nor lists: one card of JSON does
         table = table.copy(copy_data=False)
         table.meta = {_FITS_META: json.dumps(dict(table.meta))}
     try:
-        table.write(path, format=name, overwrite=overwrite, **options)
+        with whole(path) as temporary:
+            table.write(temporary, format=name, **options)
     except UnicodeEncodeError as err:
-        path.unlink(missing_ok=True)
         raise InputError(
             f"FITS tables hold plain ASCII, and one of the texts is {str(err.object)!r:.80}; "
             "choose another format"
         ) from err
     return path
+
+
+def plain_table(table: QTable) -> Table:
+    """Columns that CSV can hold.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        For example a table of predictions.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        Of the columns with one value a row, without units; ``ra`` and ``dec`` in degrees (ICRS)
+        for a position, and ``p_<class>`` for the probability of each class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmc_astro.learning import predictions_table
+    >>> from gmc_astro.learning.table_io import plain_table
+    >>> table = predictions_table(np.array([[0.9, 0.1]]), ["ok"], ["spiral", "smooth"])
+    >>> plain_table(table).colnames
+    ['label', 'probability', 'p_spiral', 'p_smooth', 'entropy', 'status']
+    """
+    plain = Table()
+    for name in table.colnames:
+        column = table[name]
+        if isinstance(column, SkyCoord):
+            plain["ra"], plain["dec"] = column.icrs.ra.deg, column.icrs.dec.deg
+        elif name == "probabilities" and "class_names" in table.meta:
+            for known, values in zip(table.meta["class_names"], column.T, strict=True):
+                plain[f"p_{known}"] = values
+        elif column.ndim == 1:
+            plain[name] = getattr(column, "value", column)
+    return plain
 
 
 def read_table(path: str | os.PathLike) -> QTable:
@@ -136,7 +182,7 @@ def read_table(path: str | os.PathLike) -> QTable:
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If the suffix is unknown.
+        If the suffix is unknown, or ``.csv``, which has neither units nor metadata.
 
     Examples
     --------
@@ -152,9 +198,15 @@ def read_table(path: str | os.PathLike) -> QTable:
     (1, 2)
     """
     path = Path(path)
-    if path.suffix not in TABLE_FORMATS:
-        raise InputError(f"{path}: suffix {path.suffix!r} is not one of {', '.join(TABLE_FORMATS)}")
-    name, options = TABLE_FORMATS[path.suffix]
+    known = [suffix for suffix in TABLE_FORMATS if suffix != ".csv"]
+    if path.suffix.lower() == ".csv":
+        raise InputError(
+            f"{path}: CSV has neither units nor metadata, so that predictions cannot be read back "
+            f"from it; write them as {', '.join(known)}"
+        )
+    if path.suffix.lower() not in known:
+        raise InputError(f"{path}: suffix {path.suffix!r} is not one of {', '.join(known)}")
+    name, options = TABLE_FORMATS[path.suffix.lower()]
     options = {k: v for k, v in options.items() if k == "path"}
     table = QTable.read(path, format=name, **options)
     for column in list(table.columns.values()):

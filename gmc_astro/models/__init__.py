@@ -2,6 +2,7 @@
 
 from gmc_astro.models.checkpoint import (
     Checkpoint,
+    check_folder,
     read_checkpoint,
     verify_checkpoint,
     write_checkpoint,
@@ -18,6 +19,7 @@ __all__ = [
     "Encoder",
     "ImageContract",
     "bundled_folder",
+    "check_folder",
     "layer_groups",
     "list_architectures",
     "load_encoder",

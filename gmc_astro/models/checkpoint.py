@@ -21,13 +21,19 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_tensors
 
-from gmc_astro._files import sha256_of
-from gmc_astro.exceptions import CheckpointError
+from gmc_astro._files import read_json, sha256_of, writing
+from gmc_astro.exceptions import CheckpointError, InputError
 from gmc_astro.models.contract import ImageContract
 from gmc_astro.models.encoder import Encoder
 from gmc_astro.models.network import CONFIG_FILE, network_from_folder, tokenizer_of
 
-__all__ = ["Checkpoint", "read_checkpoint", "verify_checkpoint", "write_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "check_folder",
+    "read_checkpoint",
+    "verify_checkpoint",
+    "write_checkpoint",
+]
 
 FORMAT = 1
 METADATA_FILE = "gmc_astro.json"
@@ -72,6 +78,69 @@ class Checkpoint:
     votes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+def check_folder(folder: str | os.PathLike, *, overwrite: bool = False) -> Path:
+    """Refuse the folder of a checkpoint before any work is done for it.
+
+    Parameters
+    ----------
+    folder : path-like
+        Folder to write; those above it are made.
+    overwrite : bool, optional
+        Allow that it is there: empty, or a checkpoint with nothing else in it.
+
+    Returns
+    -------
+    folder : `~pathlib.Path`
+        The folder.
+
+    Raises
+    ------
+    gmc_astro.exceptions.CheckpointError
+        If the folder exists and ``overwrite`` is False.
+    gmc_astro.exceptions.InputError
+        If it is the working directory, a file, or holds what is not of a checkpoint.
+    gmc_astro.exceptions.OutputError
+        If it cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from gmc_astro.models import check_folder
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     print(check_folder(Path(folder) / "my_model").name)
+    my_model
+    """
+    folder = Path(folder)
+    if folder.exists():
+        if not overwrite:
+            raise CheckpointError(
+                f"{folder} exists; give another folder or overwrite=True (--overwrite)"
+            )
+        _may_be_replaced(folder)
+    place = folder.resolve().parent
+    with writing(folder):
+        place.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=place).cleanup()
+    return folder
+
+
+def _may_be_replaced(folder: Path) -> None:
+    """Refuse to delete anything that we did not write."""
+    if folder.resolve() == Path.cwd():
+        raise InputError(f"{folder} is the working directory; give a folder of its own")
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file; give a folder")
+    ours: set[str] = set()
+    if isinstance(metadata := read_json(folder / METADATA_FILE), dict):
+        ours = {METADATA_FILE, CARD_FILE, *metadata.get("files", ())}
+    if strange := sorted({path.name for path in folder.iterdir()} - ours):
+        raise InputError(
+            f"{folder} is not overwritten, for it holds {strange[0]!r}, which is not of a "
+            "checkpoint; give another folder, or move that away"
+        )
+
+
 def write_checkpoint(
     folder: str | os.PathLike,
     encoder: Encoder,
@@ -102,7 +171,7 @@ def write_checkpoint(
     dtype : {"float32", "float16"}, optional
         Number format of the weights on disk.
     overwrite : bool, optional
-        Replace a folder that is there already.
+        Replace a checkpoint that is there already.
 
     Returns
     -------
@@ -113,6 +182,10 @@ def write_checkpoint(
     ------
     gmc_astro.exceptions.CheckpointError
         If the folder exists and ``overwrite`` is False.
+    gmc_astro.exceptions.InputError
+        If it is the working directory, a file, or holds what is not of a checkpoint.
+    gmc_astro.exceptions.OutputError
+        If it cannot be written.
 
     Examples
     --------
@@ -129,22 +202,23 @@ def write_checkpoint(
     >>> checkpoint.encoder.dim
     256
     """
-    folder = Path(folder)
-    if folder.exists() and not overwrite:
-        raise CheckpointError(f"{folder} exists; give another folder or overwrite=True")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        heads = {HEAD_FILE: head or {}, VOTES_FILE: votes or {}}
-        _write_files(temporary, encoder, metadata or {}, heads, card, getattr(torch, dtype))
-        temporary.chmod(0o755)  # temporary folders and safetensors files are private at first
-        for path in temporary.iterdir():
-            path.chmod(0o644)
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.replace(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    folder = check_folder(folder, overwrite=overwrite)
+    place = folder.resolve()  # where a link leads
+    with writing(folder):
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=place.parent))
+        try:
+            heads = {HEAD_FILE: head or {}, VOTES_FILE: votes or {}}
+            _write_files(temporary, encoder, metadata or {}, heads, card, getattr(torch, dtype))
+            temporary.chmod(0o755)  # temporary folders and safetensors files are private at first
+            for path in temporary.iterdir():
+                path.chmod(0o644)
+            if place.exists():
+                shutil.rmtree(place)
+            temporary.replace(place)
+        except SafetensorError as err:  # safetensors' own word for a full disk
+            raise OSError(str(err)) from err
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
     return folder
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from astropy.table import Table
 
 from gmc_astro.morphology.asking import shares_of, totals_of
-from gmc_astro.morphology.columns import number
+from gmc_astro.morphology.columns import fraction, number
 from gmc_astro.morphology.label_tables import ANSWERS_OF_LABELS
 from gmc_astro.morphology.tree import DecisionTree, Question
 from gmc_astro.morphology.trees import (
@@ -106,7 +107,7 @@ class Catalogue:
         for question in self.tree.questions:
             columns = self.tree.columns(question.name)
             stems = self.stems(question)
-            if (found := _columns(table, stems, (self.count,))) is not None:
+            if (found := _columns(table, stems, (self.count,), number)) is not None:
                 counts[:, columns] = found
             if (found := _columns(table, stems, endings)) is not None:
                 fractions[:, columns] = found
@@ -121,12 +122,17 @@ class Catalogue:
         return fractions.astype(np.float32), counts.astype(np.float32) if has_counts else None
 
 
-def _columns(table: Table, stems: list[str], endings: tuple[str, ...]) -> np.ndarray | None:
+def _columns(
+    table: Table,
+    stems: list[str],
+    endings: tuple[str, ...],
+    read: Callable[[Table, str], np.ndarray] = fraction,
+) -> np.ndarray | None:
     """A question's columns with the first ending that all of its answers have."""
     for ending in endings:
         names = [stem + ending for stem in stems]
         if all(name in table.colnames for name in names):
-            return np.stack([number(table, name) for name in names], axis=1)
+            return np.stack([read(table, name) for name in names], axis=1)
     return None
 
 
@@ -201,7 +207,7 @@ def read_kaggle(table: Table) -> np.ndarray:
     fractions : `~numpy.ndarray`, shape (N, 37), dtype float32
         On `GZ2_TREE`; NaN where nobody arrived at a question.
     """
-    values = np.stack([number(table, name) for name in _kaggle_names()], axis=1)
+    values = np.stack([fraction(table, name) for name in _kaggle_names()], axis=1)
     return shares_of(values, GZ2_TREE).astype(np.float32)
 
 
@@ -226,15 +232,15 @@ def read_gz1(table: Table, *, debiased: bool) -> Votes:
         Raw fractions times ``NVOTE``, to whole votes; None without that column.
     """
     answers = GZ1_TREE.questions[0].answers
-    fractions = np.stack([number(table, answer.column) for answer in answers], axis=1)
+    fractions = np.stack([fraction(table, answer.column) for answer in answers], axis=1)
     counts = None
     if "NVOTE" in table.colnames:
         counts = np.round(fractions * number(table, "NVOTE")[:, None]).astype(np.float32)
     if debiased and {"P_EL_DEBIASED", "P_CS_DEBIASED"} <= set(table.colnames):
         spiral = fractions[:, 1:4]
         together = spiral.sum(axis=1, keepdims=True)
-        spiral *= number(table, "P_CS_DEBIASED")[:, None] / np.where(together > 0, together, 1)
-        fractions[:, 0] = number(table, "P_EL_DEBIASED")
+        spiral *= fraction(table, "P_CS_DEBIASED")[:, None] / np.where(together > 0, together, 1)
+        fractions[:, 0] = fraction(table, "P_EL_DEBIASED")
     return fractions.astype(np.float32), counts
 
 

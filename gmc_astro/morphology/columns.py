@@ -10,7 +10,7 @@ from astropy.table import Table
 
 from gmc_astro.exceptions import VoteTableError
 
-__all__ = ["ids_of", "number", "open_table", "text"]
+__all__ = ["fraction", "ids_of", "number", "open_table", "text"]
 
 ID_COLUMNS = (
     "object_id",
@@ -26,6 +26,7 @@ ID_COLUMNS = (
     "id",
     "file",
 )
+ROUNDING = 0.005  # catalogues have two digits or more
 
 
 def open_table(path: str | os.PathLike) -> Table:
@@ -132,3 +133,32 @@ def number(table: Table, name: str) -> np.ndarray:
         return np.where(words == "", "nan", words).astype(float)
     except ValueError as err:
         raise VoteTableError(f"column {name} does not hold numbers: {err}") from None
+
+
+def fraction(table: Table, name: str) -> np.ndarray:
+    """A column as fractions.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table.
+    name : str
+        Column.
+
+    Returns
+    -------
+    fractions : `~numpy.ndarray`, shape (N,), dtype float64
+        0 to 1; NaN where masked or empty.
+
+    Raises
+    ------
+    gmc_astro.exceptions.VoteTableError
+        If a cell is not a number, or more than a rounding error below 0 or above 1.
+    """
+    values = number(table, name)
+    if (wrong := np.flatnonzero((values < -ROUNDING) | (values > 1 + ROUNDING))).size:
+        raise VoteTableError(
+            f"column {name} has {values[wrong[0]]:g} in row {wrong[0]}, which is no fraction from "
+            "0 to 1; mend it, or leave the cell empty"
+        )
+    return np.clip(values, 0, 1)

@@ -8,7 +8,7 @@ import numpy as np
 from astropy.table import Table
 
 from gmc_astro.exceptions import VoteTableError
-from gmc_astro.morphology.columns import number, text
+from gmc_astro.morphology.columns import fraction, number, text
 from gmc_astro.morphology.gz2_class import parse_gz2_class
 from gmc_astro.morphology.trees import GZ2_TREE, LABEL_TREE
 
@@ -98,14 +98,14 @@ def _from_rings(table: Table) -> np.ndarray:
     ring = number(table, "ring")
     fractions[:, LABEL_TREE.index("odd_feature", "ring")] = ring
     fractions[ring == 1, LABEL_TREE.index("odd", "yes")] = 1
-    fractions[:, LABEL_TREE.index("smooth_or_features", "features_or_disk")] = number(
+    fractions[:, LABEL_TREE.index("smooth_or_features", "features_or_disk")] = fraction(
         table, "featured_fraction"
     )
     for column, question, yes, no in (
         ("not_edge_on_fraction", "edgeon", "no", "yes"),
         ("spiral_arms_fraction", "spiral", "spiral", "no_spiral"),
     ):
-        share = number(table, column)
+        share = fraction(table, column)
         fractions[:, LABEL_TREE.index(question, yes)] = share
         fractions[:, LABEL_TREE.index(question, no)] = 1 - share
     return fractions

@@ -34,7 +34,7 @@ class ClassScheme:
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If there are fewer than two classes, or a class has no prompt.
+        If there are fewer than two classes, or a class has no name or no prompt.
 
     Examples
     --------
@@ -53,6 +53,8 @@ class ClassScheme:
         if len(self.classes) < 2:
             raise InputError(f"classes {list(self.classes)} are fewer than two; name two or more")
         for name, prompts in self.classes.items():
+            if not name.strip():
+                raise InputError(f"classes {list(self.classes)} have an empty name; name each")
             if not prompts or not all(isinstance(p, str) and p.strip() for p in prompts):
                 raise InputError(f"class {name!r} needs one or more prompts, not {prompts!r}")
 
@@ -74,7 +76,8 @@ class ClassScheme:
         Parameters
         ----------
         classes : ClassScheme, str, sequence of str, or mapping of str to str or list of str
-            A scheme, the name of a shipped one, class names, or names with their prompts.
+            A scheme, the name of a shipped one, class names, or names with their prompts. Names
+            as bytes, as HDF5 and FITS keep them, are decoded.
 
         Returns
         -------
@@ -84,7 +87,7 @@ class ClassScheme:
         Raises
         ------
         gmc_astro.exceptions.InputError
-            If it is none of these, a name occurs twice, or there are fewer than two.
+            If it is none of these, a name is empty or occurs twice, or there are fewer than two.
         """
         if isinstance(classes, cls):
             return classes
@@ -94,9 +97,9 @@ class ClassScheme:
             return SCHEMES[classes.upper()]
         if isinstance(classes, Mapping):
             prompts = {k: (v,) if isinstance(v, str) else tuple(v) for k, v in classes.items()}
-            return cls("custom", {str(k): v for k, v in prompts.items()})
+            return cls("custom", {_text(k): v for k, v in prompts.items()})
         try:
-            names = [str(name) for name in classes]
+            names = [_text(name) for name in classes]
         except TypeError:
             raise InputError(
                 f"classes={classes!r}: give names, names with prompts, or a ClassScheme"
@@ -130,6 +133,10 @@ class ClassScheme:
             The scheme.
         """
         return cls(values["name"], {k: tuple(v) for k, v in values["classes"].items()})
+
+
+def _text(name: object) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
 
 
 def prompts_for(name: str) -> tuple[str, ...]:

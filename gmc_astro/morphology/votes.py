@@ -132,7 +132,8 @@ class VoteTable:
         Raises
         ------
         gmc_astro.exceptions.VoteTableError
-            If no known column is there, or it says nothing on ``tree``.
+            If no known column is there, a fraction is not from 0 to 1, or the table says nothing
+            on ``tree``.
         """
         from gmc_astro.morphology.readers import read_votes
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gmc_astro.exceptions import InputError
-from gmc_astro.learning import expected_calibration_error
+from gmc_astro.learning import encode_labels, expected_calibration_error
 from gmc_astro.learning.metrics import confidence_bins
 from gmc_astro.plots.canvas import method_styles, new_figure, readable
 
@@ -36,10 +36,11 @@ def confusion(
 
     Parameters
     ----------
-    targets : array_like of int, shape (N,)
-        True class of each row, 0 to K - 1.
-    predicted : array_like of int, shape (N,), or mapping of str to such
-        Predicted classes; with a mapping, a panel for each of its entries.
+    targets : array_like of int or str, shape (N,)
+        True class of each row: its name, or 0 to K - 1.
+    predicted : array_like of int or str, shape (N,), or mapping of str to such
+        Predicted classes; with a mapping, a panel for each of its entries. Rows that are masked
+        or empty, here or in ``targets``, are left out.
     names : sequence of str, shape (K,)
         Names of the classes.
     normalise : {"true", "predicted", None}, optional
@@ -55,7 +56,8 @@ def confusion(
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If ``normalise`` is none of the three, or rows differ in number.
+        If ``normalise`` is none of the three, rows differ in number or none is left, or a class
+        is not among ``names``.
 
     Examples
     --------
@@ -67,11 +69,16 @@ def confusion(
     if normalise not in NORMALISATIONS:
         raise InputError(f"normalise={normalise!r} is not one of {NORMALISATIONS}")
     panels = _panels(predicted, len(np.asarray(targets)))
+    true, _ = encode_labels(targets, names)
     side = 1.7 + 0.55 * len(names)
     figure, grid = _grid(len(panels), side + 1.0, side, title)
     option = {"predicted": "pred"}.get(normalise, normalise)
     for axes, (panel, found) in zip(grid, panels.items(), strict=False):
-        matrix = confusion_matrix(targets, found, labels=range(len(names)), normalize=option)
+        given, _ = encode_labels(found, names)
+        known = _some_left((true >= 0) & (given >= 0), panel)
+        matrix = confusion_matrix(
+            true[known], given[known], labels=range(len(names)), normalize=option
+        )
         _draw_confusion(axes, matrix, names, normalise)
         if not axes.get_subplotspec().is_first_col():  # names stand once a line
             axes.set_yticklabels([])
@@ -109,7 +116,7 @@ def reliability(
 
     On the diagonal it is as often right as it says; below, it is too sure. The bars show how
     the predictions are spread; bins of fewer than 5 rows have no point. The expected calibration
-    error (ECE) is that of the same bins.
+    error (ECE) is that of the same bins. Rows of NaN, which had no image, are left out.
 
     Parameters
     ----------
@@ -130,7 +137,7 @@ def reliability(
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If probabilities and targets do not belong together.
+        If probabilities and targets do not belong together, or all rows are NaN.
 
     References
     ----------
@@ -144,7 +151,9 @@ def reliability(
     panels = _panels(probabilities, len(np.asarray(targets)))
     figure, grid = _grid(len(panels), 3.6, 3.7, title)
     for axes, (panel, found) in zip(grid, panels.items(), strict=False):
-        _draw_reliability(axes, np.asarray(found, float), np.asarray(targets), bins)
+        values = np.asarray(found, float)
+        known = _some_left(np.isfinite(values).all(axis=1), panel)
+        _draw_reliability(axes, values[known], np.asarray(targets)[known], bins)
         axes.set_title(panel, fontsize=12)
     return figure
 
@@ -258,6 +267,13 @@ def _panels(values: Any, rows: int) -> dict[str, np.ndarray]:
                 "give one a row, and at least one row"
             )
     return panels
+
+
+def _some_left(known: np.ndarray, panel: str) -> np.ndarray:
+    """The same rows, refused where there is none of them."""
+    if not known.any():
+        raise InputError(f"no row of {panel or 'the predictions'} has both a class and a target")
+    return known
 
 
 def _grid(n: int, width: float, height: float, title: str) -> tuple[Figure, np.ndarray]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gmc_astro.exceptions import InputError
 from gmc_astro.plots.canvas import class_colours, new_figure, readable
@@ -109,7 +110,7 @@ def gallery(
     labels: Sequence[str] | None = None,
     probabilities: Sequence[float] | None = None,
     *,
-    rows: Mapping[str, Sequence[int]] | None = None,
+    rows: Mapping[str, ArrayLike] | None = None,
     columns: int = 6,
     title: str = "",
 ) -> Figure:
@@ -123,8 +124,9 @@ def gallery(
         Written above each image; a colour for each.
     probabilities : sequence of float, shape (N,), optional
         Written into each image; nothing for NaN.
-    rows : mapping of str to sequence of int, optional
-        Images to show, a line for each entry. Default is all images, one after the other.
+    rows : mapping of str to array_like of int or bool, optional
+        Images to show, their numbers or a mask of shape (N,), a line for each entry. Default
+        is all images, one after the other.
     columns : int, optional
         Images a line.
     title : str, optional
@@ -138,7 +140,8 @@ def gallery(
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If there is no image to show, or labels or probabilities differ from images in number.
+        If there is no image to show, ``rows`` are none of theirs, or labels or probabilities
+        differ from images in number.
 
     Examples
     --------
@@ -187,13 +190,32 @@ def gallery(
 
 
 def _lines(
-    n: int, rows: Mapping[str, Sequence[int]] | None, columns: int
+    n: int, rows: Mapping[str, ArrayLike] | None, columns: int
 ) -> list[tuple[str, list[int]]]:
     """Name and images of each line of a sheet."""
     if rows is None:
         lines = [("", list(range(i, min(i + columns, n)))) for i in range(0, n, columns)]
     else:
-        lines = [(name, list(chosen)[:columns]) for name, chosen in rows.items() if len(chosen)]
+        numbers = {name: _numbers(name, chosen, n) for name, chosen in rows.items()}
+        lines = [(name, chosen[:columns]) for name, chosen in numbers.items() if chosen]
     if not lines:
         raise InputError("there is no image to show: give images, and rows= that name some")
     return lines
+
+
+def _numbers(name: str, chosen: ArrayLike, n: int) -> list[int]:
+    """Numbers of the images that one entry of ``rows`` names, or masks."""
+    rows = np.asarray(chosen)
+    if rows.dtype == bool and rows.shape == (n,):
+        return np.flatnonzero(rows).tolist()
+    if rows.size and (rows.ndim != 1 or rows.dtype.kind not in "iu" or not _within(rows, n)):
+        raise InputError(
+            f"rows[{name!r}] of shape {rows.shape} and dtype {rows.dtype} are no rows of {n} "
+            f"images; give numbers from 0 to {n - 1}, or a mask of {n}"
+        )
+    return rows.astype(int).tolist()
+
+
+def _within(rows: np.ndarray, n: int) -> bool:
+    """Whether all rows are there; negative ones count from the end."""
+    return rows.min() >= -n and rows.max() < n

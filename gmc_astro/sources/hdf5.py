@@ -24,6 +24,7 @@ from gmc_astro.sources.layout import (
     flux_layout,
     is_encoded,
     is_rgb,
+    named_column,
     refuse_other_labels,
     side_columns,
     written_recipe,
@@ -138,11 +139,29 @@ class HDF5Source(ImageSource):
             with _open(self.path) as file:
                 refuse_other_labels([file[name] for name in self._keys], self.path)
             return None
-        labels = self._column("labels", 0, len(self))
-        if labels.ndim == 2 and labels.shape[1] == 1:
-            labels = labels[:, 0]
-        none = labels < 0 if labels.dtype.kind == "i" else np.zeros(1, bool)
-        return np.ma.array(labels, mask=none) if none.any() else labels
+        return _as_labels(self._column("labels", 0, len(self)))
+
+    def labels_in(self, name: str) -> np.ndarray:
+        """Labels in a data set that has another than the usual names.
+
+        Parameters
+        ----------
+        name : str
+            Data set beside the images, of one value a row.
+
+        Returns
+        -------
+        labels : `~numpy.ndarray`, shape (N,)
+            As ``labels``: integers below 0 are no label, and masked.
+
+        Raises
+        ------
+        gmc_astro.exceptions.InputError
+            If there is no such data set.
+        """
+        with _open(self.path) as file:
+            keys = named_column([file[key] for key in self._keys], name, self.path)
+        return _as_labels(self._values(keys, 0, len(self)))
 
     @property
     def recipe(self) -> ColourRecipe | None:
@@ -200,10 +219,14 @@ class HDF5Source(ImageSource):
             ) from err
 
     def _column(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Rows of what stands beside the images."""
+        """Rows of what stands beside the images under a usual name."""
+        return self._values(self._side[name], start, stop)
+
+    def _values(self, keys: Sequence[str], start: int, stop: int) -> np.ndarray:
+        """Rows of data sets, one a part."""
         found = []
         with _open(self.path) as file:
-            for key, low, high in self._within(self._side[name], start, stop):
+            for key, low, high in self._within(keys, start, stop):
                 data = file[key]
                 text = h5py.check_string_dtype(data.dtype)
                 found.append(data.asstr("utf-8", "replace")[low:high] if text else data[low:high])
@@ -350,6 +373,14 @@ class HDF5Source(ImageSource):
         if self._encoded or self._flux is not None:
             return self.size, self.size, 3
         return (*data.shape[2:], 3) if self._channels_first else data.shape[1:]
+
+
+def _as_labels(values: np.ndarray) -> np.ndarray:
+    """One column as one axis, with integers below 0 masked."""
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    none = values < 0 if values.dtype.kind == "i" else np.zeros(1, bool)
+    return np.ma.array(values, mask=none) if none.any() else values
 
 
 def _join(pieces: Sequence[Piece]) -> Piece:

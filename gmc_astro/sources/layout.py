@@ -21,6 +21,7 @@ __all__ = [
     "flux_layout",
     "is_encoded",
     "is_rgb",
+    "named_column",
     "refuse_other_labels",
     "side_columns",
     "written_recipe",
@@ -140,6 +141,15 @@ def side_columns(parts: Sequence[h5py.Dataset]) -> dict[str, list[str]]:
     return found
 
 
+def named_column(parts: Sequence[h5py.Dataset], name: str, path: str) -> list[str]:
+    """Data sets of one value a row under a name that the user gives, one a part."""
+    found = [_beside(part, [name]) for part in parts]
+    if not all(found):
+        fitting = sorted(key for key in parts[0].parent if _beside(parts[0], [key]))
+        raise InputError(f"{path} has no data set {name!r} of one value a row; it has {fitting}")
+    return found
+
+
 def refuse_other_labels(parts: Sequence[h5py.Dataset], path: str) -> None:
     """Refuse labels that are there, but not one a row."""
     for part in parts:
@@ -151,7 +161,7 @@ def refuse_other_labels(parts: Sequence[h5py.Dataset], path: str) -> None:
                 )
 
 
-def _beside(part: h5py.Dataset, keys: Sequence[str], several: bool) -> str | None:
+def _beside(part: h5py.Dataset, keys: Sequence[str], several: bool = False) -> str | None:
     """Name of the first data set of one value a row, else of several numbers if they may be."""
     for many in (False, True) if several else (False,):
         for data in _data_sets(part, keys):

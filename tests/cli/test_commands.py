@@ -78,6 +78,16 @@ def test_classify_writes_a_table(folder, tiny_folder, suffix):
     )
 
 
+def test_classify_writes_csv_for_other_programs(folder, tiny_folder):
+    out = folder / "out.CSV"
+    command = ("classify", folder / "*.png", "--model", tiny_folder, "--classes", "2,5", "-o", out)
+    said = run(*command).stdout
+    table = Table.read(out, format="ascii.csv")
+    np.testing.assert_allclose(table["p_2"] + table["p_5"], 1)
+    for name in (2, 5):
+        assert re.search(rf"^  {name} +{(table['label'] == name).sum()} ", said, flags=re.M)
+
+
 def test_classify_counts_what_failed(folder, tiny_folder):
     (folder / "07.png").write_bytes((folder / "07.png").read_bytes()[:200])
     result = run(
@@ -164,6 +174,23 @@ def test_fit_then_classify(folder, tiny_folder, labels):
     )
 
 
+@pytest.mark.parametrize(
+    ("output", "says"),
+    [
+        (".", "is not overwritten, for it holds '00.png'"),
+        ("labels.csv", "labels.csv is a file; give a folder"),
+        ("labels.csv/model", "model cannot be written: .* a part of this path is a file"),
+    ],
+)
+def test_fit_refuses_its_output_before_it_trains(folder, tiny_folder, output, says):
+    """The label that is missing is found later, and never told of."""
+    before = sorted(path.name for path in folder.iterdir())
+    given = ("--label", "no such", "--model", tiny_folder, "--overwrite")
+    result = run("fit", folder / "labels.csv", *given, "-o", folder / output, code=2)
+    assert re.search(says, result.stderr)
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
 def test_fit_on_a_stack_with_labels(folder, tiny_folder, pictures, labels):
     with h5py.File(folder / "stack.h5", "w") as file:
         file["images"] = pictures
@@ -175,6 +202,17 @@ def test_fit_on_a_stack_with_labels(folder, tiny_folder, pictures, labels):
     out = folder / "out.h5"
     run("classify", folder / "stack.h5", "--model", folder / "model", "-o", out)
     assert np.mean(read_table(out)["label"] == labels) > 0.9
+
+
+def test_fit_on_the_labels_of_a_stack_that_are_named(folder, tiny_folder, pictures, labels):
+    with h5py.File(folder / "stack.h5", "w") as file:
+        file["images"] = pictures
+        file["ans"] = np.arange(40) % 4
+        file["shape"] = labels.tolist()
+    command = ("fit", folder / "stack.h5", "--model", tiny_folder, "-o", folder / "model")
+    said = run(*command, "--label", "shap", code=2).stderr
+    assert "has no data set 'shap' of one value a row; it has ['ans', 'shape']" in said
+    assert "Classes: elongated, round" in run(*command, "--label", "shape").stdout
 
 
 CONFIG = """
@@ -345,6 +383,13 @@ def test_info_says_how_to_cite_and_whom_to_thank(tiny_folder):
     flat = " ".join(text.split())
     for survey in SURVEYS.values():
         assert f"{survey.name}: {survey.title} {survey.credit or 'none given'}" in flat
+
+
+@pytest.mark.parametrize("command", ["demo", "pretrain {folder}/labels.csv"])
+def test_an_output_below_a_file(folder, command):
+    words = command.format(folder=folder).split()
+    result = run(*words, "-o", folder / "00.png" / "out", code=2)
+    assert re.search(r"^Error: .*00\.png/out.* cannot be written: Not a directory", result.stderr)
 
 
 def test_demo(tmp_path):

@@ -145,7 +145,8 @@ def test_few_labels(run_page, tmp_path, monkeypatch, pictures, labels):
     labels = np.where(labels == "round", "smooth", "spiral")
     given = {"images": pictures[:24], "labels": labels[:24]}
     given |= {"other_images": pictures[24:], "other_labels": labels[24:]}
-    names = run_page("user_guide/few_labels.rst", given, {"(images, 50)": "(images, 5)"})
+    given["more_images"] = pictures
+    names = run_page("user_guide/few_labels.rst", given, {"_images, 50)": "_images, 5)"})
     assert (tmp_path / "my_model" / "head.safetensors").is_file()
     assert len(names["rows"]) == 5
     assert names["table"]["novelty"].shape == (24,)

@@ -1,12 +1,14 @@
 """The table of predictions, and its way through files."""
 
+import os
+
 import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from astropy.table import QTable
+from astropy.table import QTable, Table
 
-from gmc_astro.exceptions import InputError
+from gmc_astro.exceptions import InputError, OutputError
 from gmc_astro.learning import predictions_table, read_table, write_table
 from gmc_astro.learning.table_io import TABLE_FORMATS
 
@@ -45,13 +47,32 @@ def test_a_failed_row_never_has_a_class():
     assert np.isnan(table["probabilities"]).all()
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"columns": {"label": ["x"] * 3}}, "columns= has 'label', which the table says itself"),
+        ({"columns": {"z": [0.1]}}, r"columns\['z'\] has shape \(1,\) for 3 rows"),
+        ({"status": ["timed out"]}, r"status has shape \(1,\) for 3 rows"),
+        ({"status": "ok"}, r"status has shape \(\) for 3 rows"),
+        ({"ids": ["a"]}, r"ids has shape \(1,\) for 3 rows"),
+        ({"coords": SkyCoord(1 * u.deg, 2 * u.deg)}, r"coords has shape \(\) for 3 rows"),
+    ],
+)
+def test_what_does_not_fit_the_rows_is_named(given, says):
+    with pytest.raises(InputError, match=says):
+        predictions_table(P, **{"status": ["ok"] * 3, **given}, class_names=["smooth", "edge_on"])
+
+
 def test_no_rows():
     table = predictions_table(np.zeros((0, 2)), [], ["a", "b"])
     assert len(table) == 0
     assert table["probabilities"].shape == (0, 2)
 
 
-@pytest.mark.parametrize("suffix", TABLE_FORMATS)
+BOTH_WAYS = [suffix for suffix in TABLE_FORMATS if suffix != ".csv"]
+
+
+@pytest.mark.parametrize("suffix", [*BOTH_WAYS, ".ECSV", ".Fits", ".H5", ".PARQUET"])
 def test_every_format_brings_everything_back(table, suffix, tmp_path):
     path = write_table(table, tmp_path / f"out{suffix}")
     again = read_table(path)
@@ -66,6 +87,23 @@ def test_every_format_brings_everything_back(table, suffix, tmp_path):
     assert dict(again.meta) == dict(table.meta)
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".CSV"])
+def test_csv_is_for_other_programs(table, tmp_path, suffix):
+    path = write_table(table, tmp_path / f"out{suffix}")
+    plain = Table.read(path, format="ascii.csv", converters={"id": str})
+    assert plain.colnames == [
+        *("ra", "dec", "id", "label", "probability", "p_smooth", "p_edge_on", "entropy"),
+        *("petrosian_radius", "status"),
+    ]
+    assert plain["label"].tolist() == ["smooth", None, "edge_on"]
+    assert plain["id"][2] == "587722984439545906"
+    np.testing.assert_array_equal(plain["p_smooth"], P[:, 0])
+    np.testing.assert_allclose(plain["ra"], table["coord"].ra.deg)
+    np.testing.assert_array_equal(plain["petrosian_radius"], [3.0, np.nan, 4.5])
+    with pytest.raises(InputError, match=r"CSV has neither units .*write them as \.ecsv, \.fits"):
+        read_table(path)
+
+
 def test_an_existing_file_is_kept(table, tmp_path):
     path = write_table(table, tmp_path / "out.ecsv")
     before = path.read_bytes()
@@ -74,6 +112,23 @@ def test_an_existing_file_is_kept(table, tmp_path):
     assert path.read_bytes() == before
     write_table(table[:1], path, overwrite=True)
     assert len(read_table(path)) == 1
+
+
+@pytest.mark.parametrize("suffix", TABLE_FORMATS)
+def test_an_output_that_cannot_be_written(table, tmp_path, suffix):
+    """A folder stands where the file should."""
+    (tmp_path / f"out{suffix}").mkdir()
+    with pytest.raises(OutputError, match=f"out{suffix} cannot be written: Is a directory"):
+        write_table(table, tmp_path / f"out{suffix}", overwrite=True)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.parametrize("suffix", TABLE_FORMATS)
+def test_a_folder_that_may_not_be_written(table, tmp_path, suffix):
+    tmp_path.chmod(0o555)
+    with pytest.raises(OutputError, match=f"out{suffix} cannot be written: Permission denied"):
+        write_table(table, tmp_path / f"out{suffix}")
 
 
 @pytest.mark.parametrize(

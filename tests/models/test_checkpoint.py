@@ -1,7 +1,9 @@
 """Checkpoint folders: what is written comes back, and what is not as written is refused."""
 
 import json
+import os
 import pickle
+import resource
 import shutil
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 from gmc_astro._files import sha256_of
-from gmc_astro.exceptions import CheckpointError
+from gmc_astro.exceptions import CheckpointError, InputError, OutputError
 from gmc_astro.models import read_checkpoint, verify_checkpoint, write_checkpoint
 from gmc_astro.models.checkpoint import METADATA_FILE, WEIGHTS_FILE
 from gmc_astro.models.network import CONFIG_FILE
@@ -86,10 +88,72 @@ def test_others_may_read_it(tiny_folder):
 
 
 def test_overwrite(tiny_encoder, folder):
-    (folder / "stray.txt").write_text("old")
+    write_checkpoint(folder, tiny_encoder, head={"weights": np.ones((2, 3))}, overwrite=True)
     write_checkpoint(folder, tiny_encoder, overwrite=True)
-    assert not (folder / "stray.txt").exists()
+    assert not (folder / "head.safetensors").exists()
     assert verify_checkpoint(folder)["name"] == "tiny"
+
+
+def test_an_empty_folder_and_the_end_of_a_link_can_be_overwritten(tiny_encoder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    for _ in range(2):
+        write_checkpoint(tmp_path / "link", tiny_encoder, overwrite=True)
+    assert verify_checkpoint(tmp_path / "empty")["name"] == "tiny"
+    assert (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "sub/data.fits", "README.md"])
+def test_a_folder_of_something_else_is_never_overwritten(tiny_encoder, tmp_path, name):
+    path = tmp_path / "mine" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("years of work")
+    says = f"mine is not overwritten, for it holds '{name.split('/')[0]}'"
+    with pytest.raises(InputError, match=says):
+        write_checkpoint(tmp_path / "mine", tiny_encoder, overwrite=True)
+    assert path.read_text() == "years of work"
+
+
+def test_files_that_are_not_ours_keep_a_checkpoint(tiny_encoder, folder):
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"it holds 'notes\.txt', which is not of a checkpoint"):
+        write_checkpoint(folder, tiny_encoder, overwrite=True)
+    assert verify_checkpoint(folder)["name"] == "tiny"
+
+
+def test_the_working_directory_and_a_file_are_refused(tiny_encoder, folder, monkeypatch):
+    with pytest.raises(InputError, match=r"gmc_astro\.json is a file; give a folder"):
+        write_checkpoint(folder / METADATA_FILE, tiny_encoder, overwrite=True)
+    monkeypatch.chdir(folder)
+    for name in (".", folder):
+        with pytest.raises(InputError, match="is the working directory"):
+            write_checkpoint(name, tiny_encoder, overwrite=True)
+    assert verify_checkpoint(folder)["name"] == "tiny"
+
+
+def test_below_a_file(tiny_encoder, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match=r"file/m cannot be written: .*part of this path is a"):
+        write_checkpoint(tmp_path / "file" / "m", tiny_encoder)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written(tiny_encoder, tmp_path):
+    tmp_path.chmod(0o555)
+    with pytest.raises(OutputError, match="m cannot be written: Permission denied"):
+        write_checkpoint(tmp_path / "m", tiny_encoder)
+
+
+def test_a_disk_that_is_full_keeps_what_was_there(tiny_encoder, folder):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"copy cannot be written: .*File too large"):
+            write_checkpoint(folder, tiny_encoder, overwrite=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert verify_checkpoint(folder)["name"] == "tiny"
+    assert list(folder.parent.iterdir()) == [folder]
 
 
 def test_a_failed_write_leaves_nothing(tiny_encoder, tmp_path):

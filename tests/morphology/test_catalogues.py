@@ -216,3 +216,29 @@ def test_a_file_that_is_no_table(tmp_path):
     path.write_bytes(b"this is no FITS file")
     with pytest.raises(VoteTableError, match="cannot be read as a table"):
         VoteTable.read(path)
+
+
+@pytest.mark.parametrize("value", [1.4, -0.2])
+@pytest.mark.parametrize(
+    ("names", "spoilt"),
+    [
+        ([f"{stem}_fraction" for stem in stems(GZ_DECALS_DR5_TREE)], 1),
+        ([f"{stem}_debiased" for stem in stems(GZ2_TREE)], 2),
+        (
+            [
+                f"Class{i}.{k + 1}"
+                for i, q in enumerate(GZ2_TREE.questions, 1)
+                for k in range(len(q.answers))
+            ],
+            0,
+        ),
+        (["P_EL", "P_CW", "P_ACW", "P_EDGE", "P_DK", "P_MG"], 3),
+    ],
+    ids=["DECaLS", "GZ2", "Kaggle", "GZ1"],
+)
+def test_what_is_no_fraction_is_named(names, spoilt, value):
+    table = Table({"id": ["7", "8"], **{name: [0.1, 1.001] for name in names}})
+    assert np.nanmax(VoteTable.read(table).fractions) <= 1
+    table[names[spoilt]][1] = value
+    with pytest.raises(VoteTableError, match=f"column {names[spoilt]} has {value} in row 1, which"):
+        VoteTable.read(table)

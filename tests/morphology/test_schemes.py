@@ -23,6 +23,8 @@ def test_from_names_prompts_scheme_or_its_name():
     assert ClassScheme.from_any(["a", "b"]).names == ("a", "b")
     assert ClassScheme.from_any({"a": "one", "b": ["two", "three"]}).classes["a"] == ("one",)
     assert ClassScheme.from_any(GALAXY_MNIST) is GALAXY_MNIST
+    assert ClassScheme.from_any([b"ring galaxy", "b"]).names == ("ring galaxy", "b")
+    assert ClassScheme.from_any({b"a": "one", "b": "two"}).names == ("a", "b")
     assert ClassScheme.from_any("galaxy_mnist") is GALAXY_MNIST
 
 
@@ -36,6 +38,9 @@ def test_survives_json():
     [
         (["one"], "fewer than two"),
         (["a", "a"], "name a class twice"),
+        (["", "spiral"], r"classes \['', 'spiral'\] have an empty name"),
+        ({"  ": "x", "b": "y"}, "have an empty name"),
+        ([b"a", "a"], "name a class twice"),
         ({"a": [], "b": ["x"]}, "class 'a' needs one or more prompts"),
         ("nonsense", "is not one of GZ2_FIVE_CLASS"),
         (5, "give names"),

@@ -31,6 +31,7 @@ def galaxy10(tmp_path, stack):
 def test_galaxy10_layout(galaxy10, stack):
     source = open_images(galaxy10)
     assert source.labels[:3].tolist() == [0, 1, 2]
+    assert source.labels_in("ans").tolist() == source.labels.tolist()
     assert source.coords[2].dec.deg == 1
     assert source.recipe is LEGACY_DR9
     np.testing.assert_array_equal(source.read().images, stack)
