@@ -148,15 +148,18 @@ def fraction(table: Table, name: str) -> np.ndarray:
     Returns
     -------
     fractions : `~numpy.ndarray`, shape (N,), dtype float64
-        0 to 1; NaN where masked or empty.
+        0 to 1; NaN where masked or empty. Debiased fractions are estimates, which may leave that
+        range; they are cut to it.
 
     Raises
     ------
     gmc_astro.exceptions.VoteTableError
-        If a cell is not a number, or more than a rounding error below 0 or above 1.
+        If a cell is not a number, or what was voted is more than a rounding error below 0 or
+        above 1.
     """
     values = number(table, name)
-    if (wrong := np.flatnonzero((values < -ROUNDING) | (values > 1 + ROUNDING))).size:
+    wrong = np.flatnonzero((values < -ROUNDING) | (values > 1 + ROUNDING))
+    if wrong.size and "debiased" not in name.lower():
         raise VoteTableError(
             f"column {name} has {values[wrong[0]]:g} in row {wrong[0]}, which is no fraction from "
             "0 to 1; mend it, or leave the cell empty"

@@ -223,7 +223,7 @@ def test_a_file_that_is_no_table(tmp_path):
     ("names", "spoilt"),
     [
         ([f"{stem}_fraction" for stem in stems(GZ_DECALS_DR5_TREE)], 1),
-        ([f"{stem}_debiased" for stem in stems(GZ2_TREE)], 2),
+        ([f"{stem}_weighted_fraction" for stem in stems(GZ2_TREE)], 2),
         (
             [
                 f"Class{i}.{k + 1}"
@@ -242,3 +242,8 @@ def test_what_is_no_fraction_is_named(names, spoilt, value):
     table[names[spoilt]][1] = value
     with pytest.raises(VoteTableError, match=f"column {names[spoilt]} has {value} in row 1, which"):
         VoteTable.read(table)
+
+
+def test_debiased_fractions_outside_of_0_to_1_are_cut():
+    table = Table({"id": ["7"], **{f"{stem}_debiased": [1.04] for stem in stems(GZ2_TREE)}})
+    assert np.nanmax(VoteTable.read(table).fractions) == 1
