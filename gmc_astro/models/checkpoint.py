@@ -215,8 +215,6 @@ def write_checkpoint(
             if place.exists():
                 shutil.rmtree(place)
             temporary.replace(place)
-        except SafetensorError as err:  # safetensors' own word for a full disk
-            raise OSError(str(err)) from err
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return folder
@@ -241,10 +239,13 @@ def _write_files(
         name: (value.to(dtype) if value.is_floating_point() else value).contiguous().cpu().clone()
         for name, value in encoder.network.state_dict().items()
     }
-    save_tensors(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-    for name, arrays in heads.items():
-        if arrays:
-            save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / name)
+    try:
+        save_tensors(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+        for name, arrays in heads.items():
+            if arrays:
+                save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / name)
+    except SafetensorError as err:  # its own word for a full disk
+        raise OSError(str(err)) from err
     (folder / CARD_FILE).write_text(card or _default_card(encoder))
     hashed = [path for path in sorted(folder.iterdir()) if path.name != CARD_FILE]
     document = {
