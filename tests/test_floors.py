@@ -15,6 +15,7 @@ FLOORS: dict[str, tuple[int, set[str]]] = {
     "_version": (0, set()),
     "exceptions": (0, set()),
     "_files": (1, set()),
+    "_tables": (0, set()),
     "data": (0, set()),
     "morphology": (1, set()),
     "imaging": (1, {"photutils", "PIL", "scipy"}),

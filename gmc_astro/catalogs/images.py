@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gmc_astro._tables import frame_as_table
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import ColourRecipe, ImageBatch, ImageSource
 from gmc_astro.sources import open_images, read_catalog
 from gmc_astro.sources.positions import ids_of, positions_in
-from gmc_astro.sources.tables import frame_as_table
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord

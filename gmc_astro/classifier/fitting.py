@@ -339,8 +339,8 @@ class Fitting(Predicting):
         if opened.recipe is not None:
             self.encoder.contract = replace(self.encoder.contract, recipe=opened.recipe.name)
         self._loaded = result.as_checkpoint(self.encoder)
-        self._cache = (None, None, None)  # the network is the same, its weights are not
-        self.__dict__.pop("temperature_", None)
+        for name in ("_cache", "temperature_"):  # the network is the same, its weights are not
+            self.__dict__.pop(name, None)
         return self
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gmc_astro._tables import is_missing
 from gmc_astro.exceptions import InputError
 
 __all__ = ["class_shares", "encode_labels"]
@@ -129,7 +129,7 @@ def encode_labels(
             "give one class name or integer a row"
         )
     if values.dtype.kind in "fO":
-        missing |= [_is_missing(value) for value in values]
+        missing |= [is_missing(value) for value in values]
     numbers = np.array([0 if m else v for v, m in zip(values.tolist(), missing, strict=True)])
     if numbers.dtype.kind == "f" and (wrong := np.flatnonzero(numbers % 1)).size:
         raise InputError(
@@ -158,15 +158,6 @@ def encode_labels(
     order = {name: k for k, name in enumerate(names)}
     targets = [-1 if m else order[v] for v, m in zip(values.tolist(), missing, strict=True)]
     return np.array(targets, dtype=int), tuple(names)
-
-
-def _is_missing(value: Any) -> bool:
-    if value is None or value is np.ma.masked:
-        return True
-    try:
-        return bool(value != value)  # NaN
-    except TypeError:  # pandas.NA, which is neither equal nor unequal
-        return True
 
 
 def _text(value: object) -> str:

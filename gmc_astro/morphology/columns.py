@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
+from gmc_astro._tables import words
 from gmc_astro.exceptions import VoteTableError
 
 __all__ = ["fraction", "ids_of", "number", "open_table", "text"]
@@ -97,12 +98,8 @@ def text(table: Table, name: str) -> np.ndarray:
     words : `~numpy.ndarray` of str, shape (N,)
         Without spaces around; empty where masked.
     """
-    values = np.ma.getdata(table[name])
-    if values.dtype.kind == "S":
-        words = np.char.decode(values, "utf-8", "replace")
-    else:
-        words = values.astype(str)
-    return np.where(np.ma.getmaskarray(np.ma.asarray(table[name])), "", np.char.strip(words))
+    values = np.char.strip(words(np.ma.getdata(table[name])))
+    return np.where(np.ma.getmaskarray(np.ma.asarray(table[name])), "", values)
 
 
 def number(table: Table, name: str) -> np.ndarray:

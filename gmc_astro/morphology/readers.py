@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import numpy as np
 from astropy.table import Table
 
+from gmc_astro._tables import frame_as_table
 from gmc_astro.exceptions import VoteTableError
 from gmc_astro.morphology.catalogues import (
     CATALOGUES,
@@ -51,9 +51,7 @@ def read_votes(
     gmc_astro.exceptions.VoteTableError
         If no known column is there.
     """
-    pandas = sys.modules.get("pandas")  # whoever has a DataFrame has imported it
-    if pandas is not None and isinstance(source, pandas.DataFrame):
-        source = Table.from_pandas(source)
+    source = frame_as_table(source)
     table = source if isinstance(source, Table) else open_table(source)
     fractions, own, counts = _read(table, debiased, tree)
     return ids_of(table), fractions, own, counts

@@ -11,6 +11,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
+from gmc_astro._tables import frame_as_table, is_missing
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import ColourRecipe, ImageSource, get_recipe
 from gmc_astro.sources.arrays import ArraySource
@@ -28,7 +29,6 @@ from gmc_astro.sources.selection import ConcatenatedSource
 from gmc_astro.sources.tables import (
     CATALOG_SUFFIXES,
     file_column,
-    frame_as_table,
     is_fits_table,
     names_files,
     read_catalog,
@@ -233,7 +233,4 @@ def _path_of(value: Any) -> str:
                 "gmc_astro.sources.PictureSource(pictures)"
             )
         return os.fsdecode(value)
-    missing = value is None or value is np.ma.masked or type(value).__name__ == "NAType"
-    if missing or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    return os.fspath(value)
+    return "" if is_missing(value) else os.fspath(value)

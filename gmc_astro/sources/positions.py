@@ -10,8 +10,9 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
+from gmc_astro._tables import words
 from gmc_astro.exceptions import InputError
-from gmc_astro.sources.tables import read_catalog, words
+from gmc_astro.sources.tables import read_catalog
 
 __all__ = ["ids_of", "positions_in", "positions_of", "sky_positions"]
 

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
+from gmc_astro._tables import words
 from gmc_astro.exceptions import InputError
 
 __all__ = [
     "CATALOG_SUFFIXES",
     "as_table",
     "file_column",
-    "frame_as_table",
     "is_fits_table",
     "names_files",
     "plain_names",
     "read_catalog",
-    "words",
 ]
 
 FILE_COLUMNS = ("file", "filename", "file_name", "file_loc", "path", "image")
@@ -118,24 +114,6 @@ def as_table(columns: pa.Table) -> Table:
     return table
 
 
-def frame_as_table(images: Any) -> Any:
-    """Take a pandas DataFrame as the table of it.
-
-    Parameters
-    ----------
-    images : object
-        Anything.
-
-    Returns
-    -------
-    images : `~astropy.table.Table` or object
-        A table in place of a DataFrame; anything else as it is.
-    """
-    pandas = sys.modules.get("pandas")  # whoever has a DataFrame has imported it
-    is_frame = pandas is not None and isinstance(images, pandas.DataFrame)
-    return Table.from_pandas(images) if is_frame else images
-
-
 def is_fits_table(path: str | os.PathLike) -> bool:
     """Tell whether a file is FITS with a table where others have an image.
 
@@ -160,25 +138,6 @@ def is_fits_table(path: str | os.PathLike) -> bool:
                 return type(hdus[1]) is fits.BinTableHDU
     except (OSError, IndexError, ValueError, TypeError):
         return False
-
-
-def words(column: Any) -> np.ndarray:
-    """Take a column as text.
-
-    Parameters
-    ----------
-    column : array_like, shape (N,)
-        Text, or bytes as FITS and HDF5 keep it, in UTF-8.
-
-    Returns
-    -------
-    words : `~numpy.ndarray` of str, shape (N,)
-        Text; U+FFFD in place of bytes that are not UTF-8.
-    """
-    values = np.asarray(column)
-    if values.dtype.kind == "S":
-        return np.char.decode(values, "utf-8", "replace")
-    return values.astype(str)
 
 
 def names_files(table: Table) -> bool:

@@ -1,0 +1,69 @@
+"""What users' tables and columns hold, whatever library they come from."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+
+__all__ = ["frame_as_table", "is_missing", "words"]
+
+
+def frame_as_table(given: Any) -> Any:
+    """Take a pandas DataFrame as the table of it.
+
+    Parameters
+    ----------
+    given : object
+        Anything.
+
+    Returns
+    -------
+    given : `~astropy.table.Table` or object
+        A table in place of a DataFrame; anything else as it is.
+    """
+    pandas = sys.modules.get("pandas")  # whoever has a DataFrame has imported it
+    is_frame = pandas is not None and isinstance(given, pandas.DataFrame)
+    return Table.from_pandas(given) if is_frame else given
+
+
+def is_missing(value: Any) -> bool:
+    """Tell a value from what stands for none.
+
+    Parameters
+    ----------
+    value : object
+        One cell.
+
+    Returns
+    -------
+    missing : bool
+        True for None, NaN, pandas.NA and a masked cell.
+    """
+    if value is None or value is np.ma.masked:
+        return True
+    try:
+        return bool(value != value)  # NaN
+    except TypeError:  # pandas.NA, which is neither equal nor unequal
+        return True
+
+
+def words(column: Any) -> np.ndarray:
+    """Take a column as text.
+
+    Parameters
+    ----------
+    column : array_like, shape (N,)
+        Text, or bytes as FITS and HDF5 keep it, in UTF-8.
+
+    Returns
+    -------
+    words : `~numpy.ndarray` of str, shape (N,)
+        Text; U+FFFD in place of bytes that are not UTF-8.
+    """
+    values = np.asarray(column)
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "utf-8", "replace")
+    return values.astype(str)
