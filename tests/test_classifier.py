@@ -399,6 +399,13 @@ def test_a_loaded_classifier_answers_as_the_saved_one(classifier, pictures, labe
     assert GalaxyMorphologyClassifier.load(tmp_path / "one", views=4).views == 4
 
 
+def test_arguments_of_the_constructor_are_checked_when_they_are_used(tiny_folder, pictures):
+    with pytest.raises(InputError, match="batch_size=0 is not 1 or more"):
+        GalaxyMorphologyClassifier(tiny_folder, batch_size=0).embed(pictures)
+    with pytest.raises(InputError, match="model=3 is no name, and no path of a folder"):
+        GalaxyMorphologyClassifier(3).embed(pictures)
+
+
 def test_names_of_galaxies_are_no_labels(classifier, pictures):
     with pytest.raises(InputError, match="each of the 40 labels is another one: give class names"):
         classifier.fit(pictures, np.arange(40) + 1237648720693755918)

@@ -83,6 +83,10 @@ class ModelUser(ClassifierMixin, BaseEstimator):
 
     def _checkpoint(self) -> Checkpoint:
         """Load the model once for as long as the arguments that name it stay the same."""
+        if self.batch_size is not None and self.batch_size < 1:
+            raise InputError(f"batch_size={self.batch_size} is not 1 or more")
+        if not isinstance(self.model, str | os.PathLike):
+            raise InputError(f"model={self.model!r:.60} is no name, and no path of a folder")
         key = (os.fspath(self.model), self.weights, self.device, self.precision)
         known = getattr(self, "_loaded_key", None)
         if known != key:

@@ -389,7 +389,10 @@ def _labelled_rows(ok: np.ndarray, shares: np.ndarray, weights: np.ndarray) -> n
 
 def _weights(sample_weight: ArrayLike | None, n: int) -> np.ndarray:
     """Weights of n rows."""
-    weights = np.ones(n) if sample_weight is None else np.asarray(sample_weight, float)
+    try:
+        weights = np.ones(n) if sample_weight is None else np.asarray(sample_weight, float)
+    except (TypeError, ValueError) as err:
+        raise InputError(f"sample_weight holds something that is no number: {err}") from err
     if weights.shape != (n,) or not np.isfinite(weights).all() or (weights < 0).any():
         raise InputError(
             f"sample_weight of shape {weights.shape} for {n} images; "

@@ -68,7 +68,7 @@ def class_shares(
 
 def _from_fractions(array: np.ma.MaskedArray, names: tuple[str, ...]) -> np.ndarray:
     """Fractions of each class, made to sum to 1."""
-    if array.dtype.kind not in "fiu" or array.shape[1] != len(names):
+    if array.dtype.kind not in "biuf" or array.shape[1] != len(names):
         raise InputError(
             f"labels of shape {array.shape} and dtype {array.dtype} are not vote fractions of "
             f"the {len(names)} classes {list(names)}; give a number for each"
@@ -96,8 +96,9 @@ def encode_labels(
     Parameters
     ----------
     labels : array_like, shape (N,)
-        Class names, or integers that index ``names``, also as whole floats; they mean the names
-        themselves where these are numbers. Masked, empty, None, NaN or pandas.NA: not labelled.
+        Class names, or integers that index ``names``, also as whole floats or as False and True;
+        they mean the names themselves where these are numbers. Masked, empty, None, NaN or
+        pandas.NA: not labelled.
     names : sequence of str, optional
         The classes. Default is what occurs, sorted.
 
@@ -123,7 +124,7 @@ def encode_labels(
     if array.dtype.kind == "U":  # in a list of text NumPy has written NaN as "nan"
         array = np.ma.array(labels, dtype=object)
     values, missing = np.asarray(array.data), np.ma.getmaskarray(array).copy()
-    if values.ndim != 1 or values.dtype.kind not in "iufUOS":
+    if values.ndim != 1 or values.dtype.kind not in "biufUOS":
         raise InputError(
             f"labels have shape {values.shape} and dtype {values.dtype}; "
             "give one class name or integer a row"
@@ -136,7 +137,7 @@ def encode_labels(
             f"label {numbers[wrong[0]]} of row {wrong[0]} is not whole; give integers, class "
             "names, or a column of vote fractions for each class"
         )
-    if numbers.dtype.kind in "iuf" and not missing.all():
+    if numbers.dtype.kind in "biuf" and not missing.all():
         numbers = numbers.astype(int)
         if names is None and (numbers >= 0).all():
             names = tuple(np.unique(numbers[~missing]).astype(str).tolist())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 
 from gmc_astro.exceptions import GmcAstroError, InputError
 from gmc_astro.imaging import OK, ColourRecipe, ImageBatch, ImageSource
@@ -37,7 +38,14 @@ class FileSource(ImageSource):
     recipe : `~gmc_astro.imaging.ColourRecipe`, optional
         Colours to render FITS images with, and that pictures have.
     ids : sequence of str, optional
-        Name of each row. Default is the path below the files' common folder.
+        Name of each row. Default, also where one is empty: the path below the files' common folder.
+    coords : `~astropy.coordinates.SkyCoord`, shape (N,), optional
+        Position of each row.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If there are not as many names or positions as files.
 
     Examples
     --------
@@ -64,12 +72,22 @@ class FileSource(ImageSource):
         framing: str = "auto",
         recipe: ColourRecipe | None = None,
         ids: Sequence[str] | None = None,
+        coords: SkyCoord | None = None,
     ) -> None:
         self.paths = [os.fspath(path) for path in paths]
         self.size = size
         self.framing = "petrosian" if framing == "auto" else framing
         self._recipe = recipe
         self._ids = _short_names(self.paths) if ids is None else np.asarray(ids, dtype=str)
+        self._coords = coords
+        for name, values in (("ids", self._ids), ("coords", coords)):
+            if values is not None and np.shape(values) != (len(self.paths),):
+                raise InputError(
+                    f"{name} of shape {np.shape(values)} for {len(self.paths)} files; "
+                    "give one a file"
+                )
+        if (unnamed := self._ids == "").any():
+            self._ids = np.where(unnamed, _short_names(self.paths), self._ids)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -80,22 +98,28 @@ class FileSource(ImageSource):
         return self._ids
 
     @property
+    def coords(self) -> SkyCoord | None:
+        """Position of each row, where they were given."""
+        return self._coords
+
+    @property
     def recipe(self) -> ColourRecipe | None:
         """Colours asked for, or None."""
         return self._recipe
 
     def identity(self) -> dict[str, Any]:
-        """Hash of the files' names, sizes and dates.
+        """Hash of the rows' names and positions, and of the files' sizes and dates.
 
         Returns
         -------
         identity : dict
             Plain values for JSON.
         """
-        digest = hashlib.sha256(f"{self.size} {self.framing}".encode())
-        for name, path in zip(self._ids.tolist(), self.paths, strict=True):
+        rows = super().identity()["sha256"]
+        digest = hashlib.sha256(f"{self.size} {self.framing} {rows}".encode())
+        for path in self.paths:
             stamp = file_stamp(path) if path and os.path.exists(path) else {}
-            digest.update(f"\n{name} {stamp.get('bytes')} {stamp.get('modified')}".encode())
+            digest.update(f"\n{stamp.get('bytes')} {stamp.get('modified')}".encode())
         return {"kind": "files", "rows": len(self), "names_sizes_dates": digest.hexdigest()}
 
     def in_recipe(self, recipe: ColourRecipe) -> FileSource:
@@ -114,7 +138,12 @@ class FileSource(ImageSource):
         if self._recipe is not None or not any(map(is_fits, self.paths)):
             return self
         return FileSource(
-            self.paths, size=self.size, framing=self.framing, recipe=recipe, ids=self._ids
+            self.paths,
+            size=self.size,
+            framing=self.framing,
+            recipe=recipe,
+            ids=self._ids,
+            coords=self._coords,
         )
 
     def iter_batches(

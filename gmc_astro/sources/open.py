@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from gmc_astro._tables import frame_as_table, is_missing
-from gmc_astro.exceptions import InputError
+from gmc_astro.exceptions import GmcAstroWarning, InputError
 from gmc_astro.imaging import ColourRecipe, ImageSource, get_recipe
 from gmc_astro.sources.arrays import ArraySource
 from gmc_astro.sources.files import DEFAULT_SIZE, FileSource, find_files, is_glob
@@ -40,8 +41,9 @@ __all__ = ["open_images"]
 FETCH_OPTIONS = set(inspect.signature(fetch_cutouts).parameters)
 FRAMINGS = ("auto", "petrosian", "fixed", "none")
 ACCEPTED = (
-    "a SkyCoord, a (N, H, W, 3) uint8 array, paths of JPEG, PNG, FITS or HDF5 files, a folder, "
-    "a glob, a Table or DataFrame with a column of files or positions, or an ImageSource"
+    "a SkyCoord, a (N, H, W, 3) uint8 array, a list of arrays of one shape, paths of JPEG, PNG, "
+    "FITS or HDF5 files, a folder, a glob, a Table or DataFrame with a column of files or "
+    "positions, or an ImageSource"
 )
 
 
@@ -61,10 +63,11 @@ def open_images(
     Parameters
     ----------
     images : SkyCoord, array_like, path-like, sequence of path-like, Table, DataFrame or ImageSource
-        Positions; a (N, H, W, 3) uint8 array; a file, folder or glob, or several; an HDF5
-        stack; a table (or the path of one: CSV, ECSV, FITS, VOTable, Parquet) with a column of
-        files, or else of positions (a SkyCoord, or ``ra`` and ``dec``); a Parquet file or a
-        HATS catalogue with a column of JPEG or PNG bytes, or of positions.
+        Positions; a (N, H, W, 3) uint8 array, or a list of (H, W, 3) arrays or pillow images of
+        one shape; a file, folder or glob, or several; an HDF5 stack; a table (or the path of
+        one: CSV, ECSV, FITS, VOTable, Parquet) with a column of files, or else of positions (a
+        SkyCoord, or ``ra`` and ``dec``); a Parquet file or a HATS catalogue with a column of
+        JPEG or PNG bytes, or of positions.
     key : str, optional
         Data set of an HDF5 file, or column of a table. Default is the first usual name.
     size : int, optional
@@ -120,7 +123,9 @@ def open_images(
                 "opened already: give them to open_images()"
             )
         return images
-    images = frame_as_table(images)
+    if size is not None and size < 1:
+        raise InputError(f"size={size} is no number of pixels; give 1 or more, such as 224")
+    images = _in_one_array(frame_as_table(images))
     options = {"size": size or DEFAULT_SIZE, "framing": framing, "recipe": recipe}
     if isinstance(images, str | os.PathLike) and os.path.isdir(images) and is_hats(images):
         return _open_hats(os.fspath(images), key, survey, options, fetch)
@@ -131,10 +136,31 @@ def open_images(
     if isinstance(images, np.ndarray) and images.dtype.kind not in "UOS":
         return ArraySource(images, recipe=recipe)
     if isinstance(images, Table):
-        return FileSource(file_column(images, key, base), **options)
+        return _open_listed(images, key, base, options)
     if isinstance(images, str | os.PathLike):
         return _open_path(os.fspath(images), key, base, options)
     return _open_several(images, key, base, options)
+
+
+def _in_one_array(images: Any) -> Any:
+    """Stack images in memory that come one by one, or as a tensor; all else stays as it is."""
+    if isinstance(images, list | tuple) and images and all(map(_is_picture, images)):
+        shapes = {np.shape(image): None for image in images}  # in the order that they came
+        if len(shapes) > 1:
+            raise InputError(
+                f"images of {len(shapes)} shapes, {' and '.join(map(str, list(shapes)[:2]))}: give "
+                "images of one shape, or their files, which are read at one size"
+            )
+        return np.stack(images)
+    if isinstance(images, np.ndarray) or not _is_picture(images):
+        return images
+    return np.asarray(images)
+
+
+def _is_picture(image: Any) -> bool:
+    """Tell arrays, tensors and pillow images from tables and paths."""
+    is_array = hasattr(image, "__array__") or hasattr(image, "__array_interface__")
+    return is_array and not isinstance(image, Table) and np.ndim(image) > 1
 
 
 def _has_positions_only(images: Any, key: str | None) -> bool:
@@ -142,6 +168,19 @@ def _has_positions_only(images: Any, key: str | None) -> bool:
     if key is not None or not isinstance(images, Table):
         return False
     return not names_files(images) and positions_in(images) is not None
+
+
+def _open_listed(
+    table: Table, key: str | None, base: str | os.PathLike | None, options: Mapping[str, Any]
+) -> FileSource:
+    """Files that a table lists, with the names and positions that it has of them."""
+    files = file_column(table, key, base)
+    try:
+        coords = positions_in(table)
+    except InputError as err:  # they are beside the matter here
+        warnings.warn(f"positions are left out: {err}", GmcAstroWarning, stacklevel=4)
+        coords = None
+    return FileSource(files, ids=ids_of(table), coords=coords, **options)
 
 
 def _open_positions(
@@ -172,7 +211,7 @@ def _open_path(
         table = read_catalog(path)
         if _has_positions_only(table, key):
             return _open_positions(table, "decals", options, {})
-        return FileSource(file_column(table, key, base or os.path.dirname(path)), **options)
+        return _open_listed(table, key, base or os.path.dirname(path), options)
     found = find_files(path)
     if all(file.lower().endswith(HDF5_SUFFIXES) for file in found):
         return _open_several(found, key, base, options)

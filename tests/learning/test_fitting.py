@@ -316,6 +316,8 @@ def test_bad_weights_are_named(classifier, pictures, labels):
         classifier.fit(pictures, labels, sample_weight=[1, 2])
     with pytest.raises(InputError, match="0 or more"):
         classifier.fit(pictures, labels, sample_weight=-np.ones(40))
+    with pytest.raises(InputError, match="sample_weight holds something that is no number"):
+        classifier.fit(pictures, labels, sample_weight=["much"] * 40)
 
 
 def test_large_images_are_reduced_in_memory():

@@ -22,8 +22,13 @@ NAMES = ("smooth", "spiral")
         [1, 0, 1],
         np.array([1, 0, 1], np.uint8),
         MaskedColumn([1, 0, 1]),
+        [True, False, True],
+        np.array([True, False, True], dtype=object),
     ],
-    ids=["list", "str", "object", "bytes", "Column", "int", "uint8", "MaskedColumn"],
+    ids=[
+        *("list", "str", "object", "bytes", "Column", "int", "uint8", "MaskedColumn"),
+        *("bool", "object_bool"),
+    ],
 )
 def test_kinds(labels):
     targets, names = encode_labels(labels, NAMES)
@@ -32,6 +37,8 @@ def test_kinds(labels):
 
 
 def test_names_default_to_what_occurs():
+    assert encode_labels([True, False])[1] == ("0", "1")
+    assert class_shares([[True, False], [False, True]])[0].tolist() == [[1, 0], [0, 1]]
     assert encode_labels(["b", "a", "b"])[1] == ("a", "b")
     assert encode_labels([20, 0])[1] == ("0", "20")
 
@@ -88,7 +95,6 @@ def test_rows_without_label(labels):
         ([0, 2], "label 2 of row 1 is not between 0 and 1"),
         ([0, -1], "label -1 of row 1"),
         ([0.5, 1.0], "label 0.5 of row 0 is not whole; give integers, class names"),
-        ([True, False], "dtype bool; give one class name or integer a row"),
         ([[0, 1]], r"shape \(1, 2\)"),
     ],
 )

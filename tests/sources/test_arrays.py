@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import GZ_DECALS
@@ -27,6 +29,19 @@ def test_batches_are_in_order():
 def test_wrong_arrays_are_told_the_remedy(shape, dtype, remedy):
     with pytest.raises(InputError, match=remedy):
         open_images(np.zeros(shape, dtype))
+
+
+@pytest.mark.parametrize(
+    "kind", [list, torch.from_numpy, lambda images: [*map(Image.fromarray, images)]]
+)
+def test_images_in_memory_one_by_one(kind):
+    images = np.random.default_rng(0).integers(0, 255, (3, 4, 5, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(open_images(kind(images)).read().images, images)
+
+
+def test_images_in_memory_of_two_shapes():
+    with pytest.raises(InputError, match=r"2 shapes, \(4, 4, 3\) and \(4, 5, 3\): give images of"):
+        open_images([np.zeros((4, width, 3), np.uint8) for width in (4, 4, 5)])
 
 
 def test_colours_can_be_stated():

@@ -5,13 +5,14 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 from PIL import Image
 
-from gmc_astro.exceptions import InputError
+from gmc_astro.exceptions import GmcAstroWarning, InputError
 from gmc_astro.imaging import GZ_DECALS, LEGACY_DR9, SDSS_LUPTON
-from gmc_astro.sources import open_images
+from gmc_astro.sources import FileSource, open_images
 
 
 @pytest.fixture
@@ -154,6 +155,29 @@ def test_table_on_disk_knows_its_folder(folder):
     assert open_images(folder / "list.csv", size=16).read().ok.all()
 
 
+def test_a_table_s_ids_and_positions_stay_with_its_files(folder):
+    ids = MaskedColumn(["J1", "J2", "J3"], mask=[False, False, True])
+    table = Table({"file": ["a.jpg", "deep/b.png", "lost.jpg"], "iauname": ids})
+    table["RA"], table["DEC"] = [10.0, 20.0, 30.0], [1.0, -999.0, 3.0]
+    table.write(folder / "list.csv")
+    source = open_images(folder / "list.csv", size=16)
+    assert source.ids.tolist() == ["J1", "J2", "lost.jpg"]
+    np.testing.assert_array_equal(source.coords.ra.deg, [10, np.nan, 30])
+    moved = table.copy()
+    moved["RA"][0] = 11.0
+    assert open_images(moved, base=folder, size=16).identity() != source.identity()
+    table["RA"] = ["10h", "x", "y"]
+    with pytest.warns(GmcAstroWarning, match="positions are left out: column RA does not hold"):
+        assert open_images(table, base=folder, size=16).coords is None
+
+
+def test_a_name_and_a_position_for_each_file(folder):
+    with pytest.raises(InputError, match=r"ids of shape \(1,\) for 2 files; give one a file"):
+        FileSource([folder / "a.jpg"] * 2, ids=["one"])
+    with pytest.raises(InputError, match=r"coords of shape \(\) for 1 files"):
+        FileSource([folder / "a.jpg"], coords=SkyCoord(1, 2, unit="deg"))
+
+
 def test_table_without_files():
     with pytest.raises(InputError, match=r"no column file or filename.*its columns are \['ra'\]"):
         open_images(Table({"ra": [1.0]}))
@@ -236,6 +260,11 @@ def test_nothing_there(images, message):
 def test_folder_without_images(tmp_path):
     with pytest.raises(InputError, match=r"holds no file with suffix \.jpg"):
         open_images(tmp_path)
+
+
+def test_a_size_that_is_none(folder):
+    with pytest.raises(InputError, match="size=-1 is no number of pixels; give 1 or more"):
+        open_images(folder, size=-1)
 
 
 def test_unknown_framing(cube):
