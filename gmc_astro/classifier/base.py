@@ -144,16 +144,18 @@ class ModelUser(ClassifierMixin, BaseEstimator):
             "give that ColourRecipe with recipe="
         )
 
-    def _embed(self, source: ImageSource, views: int, progress: bool) -> Embedded:
-        """Embed a source; images that this encoder has seen lately come from memory."""
-        encoder = self.encoder
+    def _embed(
+        self, source: ImageSource, views: int, progress: bool, encoder: Encoder | None = None
+    ) -> Embedded:
+        """Embed a source; images that the own encoder has seen lately come from memory."""
+        encoder = encoder or self.encoder
         return embed_source(
             encoder,
             source,
             views=views,
             batch_size=self.batch_size,
             progress=progress,
-            cache=self._cache_of(encoder),
+            cache=self._cache_of(encoder) if encoder is self.encoder else None,
         )
 
     def _cache_of(self, encoder: Encoder) -> EmbeddingCache:

@@ -62,6 +62,7 @@ class Fitting(Predicting):
         sample_weight: ArrayLike | None = None,
         validation: tuple[Any, ArrayLike] | None = None,
         transductive: bool = False,
+        image_size: int | None = None,
         progress: bool = False,
         **source: Any,
     ) -> GalaxyMorphologyClassifier:
@@ -87,6 +88,11 @@ class Fitting(Predicting):
         transductive : bool, optional
             Learn from the unlabelled rows too; only for ``method="probe"``. If they are the
             galaxies that a test will ask for, say so where the result is reported.
+        image_size : int, optional
+            Side in pixels of what the encoder sees, where the method tunes it. Larger than the
+            model's, with many labels, it shows finer detail, and takes longer. The size of the
+            model plus 64, or minus 64, is best; see `Encoder.set_image_size
+            <gmc_astro.models.Encoder.set_image_size>`.
 
         Returns
         -------
@@ -97,21 +103,26 @@ class Fitting(Predicting):
         ------
         gmc_astro.exceptions.InputError
             If labels and images differ in number, a label is not one of ``classes``, fewer
-            than two classes have an image, or the method is not known.
+            than two classes have an image, the method is not known, or the image tower
+            cannot take images of ``image_size``.
         """
         find_method(method)  # before the work
+        if image_size is not None and method == "probe":
+            raise InputError('image_size= is for methods that tune the encoder, not "probe"')
         if transductive and method != "probe":
             raise InputError(f'transductive=True is for method="probe", not {method!r}')
         shares, scheme = self._shares(labels)
         self._forget()
+        encoder = self.encoder if image_size is None else self.encoder.at_size(image_size)
+        given = {"encoder": encoder, "progress": progress, "source": source}
         labelled = self._labelled(
-            images, shares, scheme, sample_weight, progress, source, transductive=transductive
+            images, shares, scheme, sample_weight, transductive=transductive, **given
         )
         if validation is not None:
             if not (isinstance(validation, tuple | list) and len(validation) == 2):
                 raise InputError(f"validation={validation!r:.60} is not a pair (images, labels)")
             other, _ = class_shares(validation[1], scheme.names)
-            part = self._labelled(validation[0], other, scheme, None, progress, source)
+            part = self._labelled(validation[0], other, scheme, None, **given)
             labelled = replace(labelled, validation=part)
         return self._learn(labelled, method)
 
@@ -227,9 +238,10 @@ class Fitting(Predicting):
         _warn_of_repeats(labelled.embeddings)
         fitted = find_method(method)(labelled)
         embeddings = labelled.embeddings
-        if fitted.encoder is not None:
-            self._tuned = fitted.encoder
-            embeddings = _some_embeddings(fitted.encoder, labelled)
+        encoder = fitted.encoder or labelled.encoder
+        if encoder is not self.encoder:
+            self._tuned = encoder
+            embeddings = _some_embeddings(encoder, labelled)
         self.head_, self.calibration_ = trust(labelled, fitted, embeddings)
         self._labelled_embeddings = embeddings
         self.scheme_, self.classes_ = labelled.scheme, np.asarray(labelled.scheme.names)
@@ -242,18 +254,19 @@ class Fitting(Predicting):
         shares: np.ndarray,
         scheme: ClassScheme,
         sample_weight: ArrayLike | None,
+        *,
+        encoder: Encoder,
         progress: bool,
         source: Mapping[str, Any],
-        *,
         transductive: bool = False,
     ) -> Labelled:
         """Rows that have an image and a label, embedded."""
         opened = self._open(images, source)
         weights = _weights(sample_weight, len(opened))
-        embedded = self._embed(opened, self._views(scheme), progress)
+        embedded = self._embed(opened, self._views(scheme), progress, encoder)
         rows = _labelled_rows(embedded.ok, shares, weights)
         return Labelled(
-            self.encoder,
+            encoder,
             scheme,
             embedded.embeddings[rows],
             shares[rows],

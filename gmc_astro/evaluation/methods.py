@@ -105,7 +105,7 @@ class Task:
     progress : bool, optional
         Show progress bars of long trainings.
     size : int or None, optional
-        Side in pixels that a method sees which trains a tower. Default is the model's.
+        Side in pixels that a method sees which trains or tunes a tower. Default is the model's.
 
     Examples
     --------
@@ -166,6 +166,8 @@ class Method:
         Whether it learns from labels.
     trains : bool, optional
         Whether it trains as `~gmc_astro.learning.LabelTraining` say.
+    tunes : bool, optional
+        Whether it tunes the model's own towers.
     fit : str or None, optional
         Method of `~gmc_astro.classifier.GalaxyMorphologyClassifier.fit` that it needs.
     settings : callable, optional
@@ -185,6 +187,7 @@ class Method:
     needs_name: bool = False
     labels: bool = True
     trains: bool = False
+    tunes: bool = False
     fit: str | None = None
     settings: Callable[[], Any] | None = None
 
@@ -251,7 +254,8 @@ class Row:
 def find_row(text: str) -> Row:
     """Read a row as it is written: ``method``, ``method:name`` or ``method:name@weights``.
 
-    Methods that train a network may end in ``+96px``, the side of the images that it sees.
+    Methods that train or tune a network may end in ``+96px``, the side of the images that it
+    sees.
 
     Parameters
     ----------
@@ -286,7 +290,7 @@ def find_row(text: str) -> Row:
         raise InputError(f"method {text!r}: {key} takes no name of a network; write {key!r}")
     if method.needs_name and not name:
         raise InputError(f"method {text!r} needs the name of a network: {key}:NAME")
-    if size and not method.trains:
+    if size and not (method.trains or method.tunes):
         raise InputError(f"method {text!r}: {key} takes the model's size; leave out +{size}px")
     if method.fit is not None and method.fit not in FIT_METHODS:
         raise InputError(
@@ -307,7 +311,7 @@ def _fit(method: str) -> Callable[[Task, str, str], np.ndarray]:
 
     def run(task: Task, name: str, weights: str) -> np.ndarray:
         classifier = task.model.classifier(task.scheme, task.seed)
-        classifier.fit(task.train, task.labels, method=method)
+        classifier.fit(task.train, task.labels, method=method, image_size=task.size)
         return classifier.predict_proba(task.test)
 
     return run
@@ -384,11 +388,15 @@ METHODS: Mapping[str, Method] = {
     "finetune": Method(
         "the model fine-tuned on the labels",
         _fit("finetune"),
+        tunes=True,
         fit="finetune",
         settings=FineTuning,
     ),
     "reference": Method(
-        "the model fine-tuned as CLIP-GMC's public code does", _fit("reference"), fit="reference"
+        "the model fine-tuned as CLIP-GMC's public code does",
+        _fit("reference"),
+        tunes=True,
+        fit="reference",
     ),
     "scratch": Method(
         "the model's image tower, supervised from random weights", _scratch, trains=True

@@ -237,8 +237,9 @@ def run_benchmark(
 
 
 def _same_rows(dataset: Dataset, size: int) -> Dataset:
-    """The data set as a network of another size holds it."""
-    held = dataset.held_at(held_size(size))
+    """The data set as a network of another size holds it, with no more margin than it has."""
+    side = max(dataset.images.shape[1:3])
+    held = dataset.held_at(max(size, min(held_size(size), side)))
     if not np.array_equal(held.ids, dataset.ids):
         raise InputError(f"{dataset.name} was changed while it was read: its rows are others")
     return held
@@ -292,9 +293,11 @@ class _Runner:
         weights: its cells stay good when the model is trained anew.
         """
         model = self.tower if row.method.trains else self.weights
-        if row.size:
+        if row.size and row.method.trains:
             vision = model["vision_cfg"] | {"image_size": row.size}
-            model = model | {"vision_cfg": vision, "size": row.size}
+            model = model | {"vision_cfg": vision}
+        if row.size:
+            model = model | {"size": row.size}
         settings = self.common | {"data": self.prints[row.size], "method": row.to_dict()}
         settings |= {"seed": split.seed, "model": model}
         settings["train_ids"] = _ids_hash(split.labelled(fraction)) if fraction else None

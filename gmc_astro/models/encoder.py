@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -155,11 +156,30 @@ class Encoder:
         network, model_cfg = with_image_tower(self.network, self.model_cfg, name, size)
         return self._around(network, model_cfg, name)
 
+    def at_size(self, size: int) -> Encoder:
+        """Return a copy that takes images of another size; see `set_image_size`.
+
+        Parameters
+        ----------
+        size : int
+            Pixels on a side.
+
+        Returns
+        -------
+        encoder : `Encoder`
+            With its own network of the same weights.
+        """
+        encoder = self.with_network(deepcopy(self.network))
+        encoder.set_image_size(size)
+        return encoder
+
     def set_image_size(self, size: int) -> None:
         """Let the image tower take images of another size, with the weights that it has.
 
         It then should be trained on: what a tower learnt at one size it sees less well at
-        another.
+        another, in particular where the middle of the image comes to lie elsewhere between the
+        tower's last cells. Twice their distance more or less (64 px for most towers: 96, 160,
+        224) leaves it where it was.
 
         Parameters
         ----------

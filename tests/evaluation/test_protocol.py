@@ -177,10 +177,11 @@ def test_supervised_cells_outlive_the_weights(dataset, options, tmp_path, make_t
 
 
 def test_a_row_may_see_images_of_its_own_size(dataset, options, tmp_path):
-    rows = ["scratch+24px", "timm:test_resnet@random+40px", "scratch"]
+    rows = ["scratch+24px", "timm:test_resnet@random+40px", "scratch", "reference+40px"]
     options |= {"methods": rows, "fractions": [1.0], "seeds": [0]}
     benchmark = run_benchmark(dataset, tmp_path, **options)
-    small, other, usual = (benchmark.over_seeds(row, 1.0)[0] for row in rows)
+    small, other, usual, tuned = (benchmark.over_seeds(row, 1.0)[0] for row in rows)
+    assert tuned.results["settings"]["model"]["size"] == 40
     assert not np.array_equal(small.probabilities, usual.probabilities)
     for cell, size in ((small, 24), (other, 40)):
         settings = cell.results["settings"]
@@ -224,6 +225,7 @@ def test_rows_as_they_are_written():
     assert find_row("convnext").name == "convnext_base"
     assert find_row("zoobot:convnext_nano").weights == "hub"
     assert find_row("clip").weights == "openai"
+    assert find_row("finetune+224px").size == 224
     row = find_row("timm:resnet18@random+64px")
     assert (row.name, row.weights, row.size) == ("resnet18", "random", 64)
 

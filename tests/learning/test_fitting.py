@@ -16,6 +16,7 @@ from gmc_astro.learning import (
     LabelTraining,
     LinearHead,
     Pixels,
+    class_starts,
     fit_finetune,
     fit_head,
     fit_probe,
@@ -92,6 +93,25 @@ def test_finetuning_with_a_validation_part_holds_nothing_out(labelled, pictures,
     assert fit_finetune(replace(labelled, validation=other), quick).held_out.shape == (6, 2)
 
 
+def test_a_tuned_encoder_may_see_larger_images(classifier, pictures, labels, tmp_path):
+    words = classifier.encoder.encode_images(pictures, views=2)
+    classifier.fit(pictures, labels, method="finetune", image_size=48)
+    assert classifier.encoder.contract.size == 48
+    assert classifier.score(pictures, labels) > 0.9
+    again = GalaxyMorphologyClassifier.load(classifier.save(tmp_path / "large"), device="cpu")
+    assert again.encoder.contract.size == 48
+    np.testing.assert_allclose(
+        again.predict_proba(pictures), classifier.predict_proba(pictures), atol=1e-5
+    )
+    classifier.fit(pictures, labels)  # the model itself is as it was
+    np.testing.assert_array_equal(classifier.encoder.encode_images(pictures, views=2), words)
+
+
+def test_the_size_of_what_is_not_tuned(classifier, pictures, labels):
+    with pytest.raises(InputError, match="image_size= is for methods that tune the encoder"):
+        classifier.fit(pictures, labels, image_size=48)
+
+
 def test_one_label_a_class_can_be_finetuned(classifier, pictures, labels):
     classifier.fit(pictures[:2], labels[:2], method="finetune")
     assert classifier.fit_log_["share_of_the_way"] == 0.5
@@ -166,14 +186,7 @@ def test_a_weight_of_two_is_a_row_twice(classifier, pictures, labels):
     both = fit_probe(
         classifier.embed(pictures)[twice],
         (labels[twice] == "elongated").astype(int),
-        classifier._labelled(
-            pictures,
-            np.eye(2)[(labels == "elongated").astype(int)],
-            ClassScheme.from_any(NAMES),
-            None,
-            False,
-            {},
-        ).starts,
+        class_starts(classifier.encoder, ClassScheme.from_any(NAMES)),
         scale=classifier.encoder.logit_scale,
         strength=once.strength,
     )
@@ -286,6 +299,10 @@ def test_a_registered_method_is_a_method(classifier, pictures, labels, tmp_path)
         assert classifier.fit(pictures, labels, method="means").fit_log_["method"] == "means"
         with pytest.raises(InputError, match="already"):
             register_fit_method("means")(lambda labelled: None)
+        classifier.fit(pictures, labels, method="means", image_size=48)
+        assert classifier.encoder.contract.size == 48  # the head knows embeddings of that size
+        classifier.fit(pictures, labels, method="means")
+        assert classifier.encoder.contract.size == 32
     finally:
         del FIT_METHODS["means"]
     assert classifier.predict(pictures[:1]).meta["head"] == "fitted"
