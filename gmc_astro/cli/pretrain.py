@@ -29,13 +29,15 @@ SECTIONS = {
     "words": None,  # the same, where a second training of the text tower alone is other
     "larger": None,  # the same, where a training of the image tower alone is other; its size
     "teachers": None,  # the same, where the training of larger image towers is other; their names
-    "taught": None,  # the same, where a last training of the image tower, now with them, is other
+    "taught": None,  # the same, where a training of the image tower, now with them, is other
+    "shifted": None,  # the same, where a last training of the image tower is other
 }
 #: What a section may say besides: of the images that its training sees, and which towers it trains.
 BESIDES = {
     "larger": {"size", "pixels"},
     "teachers": {"size", "pixels", "towers"},
     "taught": {"itself"},
+    "shifted": {"itself"},
 }
 
 
@@ -176,6 +178,8 @@ def _pretrain(
             captions = as_captions(training.votes, len(training), style=stage.caption_style)
             pretrain(teachers[-1], source, captions, settings=stage, **options)
         else:
+            if kept.name == "shifted":
+                teachers.clear()
             if besides.get("itself"):
                 teachers.append(encoder.with_network(deepcopy(encoder.network)))
             classifier.pretrain(source, training.votes, recipe=stage, teachers=teachers, **options)
@@ -198,8 +202,8 @@ def _stages(
     first = _settings(recipe, settings["training"])
     yield replace(first, epochs=epochs or first.epochs), folder, {}
     # no word that the first stage taught is forgotten: rows that it zeroed stay zero anyway
-    images = {"locked_texts": True}
-    own = {"words": {"locked_images": True}, "larger": images, "teachers": images, "taught": images}
+    own = {"words": {"locked_images": True}}
+    own |= {key: {"locked_texts": True} for key in ("larger", "teachers", "taught", "shifted")}
     for section, locked in own.items():
         if not (values := settings[section]):
             continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -112,6 +112,12 @@ class Draws:
 
     def __getitem__(self, rows: Any) -> Draws:
         return Draws(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def in_the_middle(self) -> Draws:
+        """Return the same draws without a shift."""
+        matrix = self.matrix.clone()
+        matrix[:, :, 2] = 0
+        return replace(self, matrix=matrix)
 
 
 def augment(

@@ -290,7 +290,8 @@ class Trainer:
         return loss.item()
 
     def _taught(self, images: np.ndarray | Tensor, draws: Draws) -> Tensor:
-        """Mean embedding of each image by the teachers, (rows, D)."""
+        """Mean embedding of each image by the teachers, who see it in the middle, (rows, D)."""
+        draws = draws.in_the_middle()
         n, world = len(images), self.world
         whole, piece = world.share(n), self.settings.micro_batch or n
         parts = [torch.zeros(0, self.encoder.dim, device=self.encoder.device)]

@@ -278,6 +278,10 @@ epochs = 1
 itself = true
 start_share = 0.5
 epochs = 2
+[shifted]
+itself = true
+epochs = 1
+augmentation = { shift = 0.1 }
 """
 
 
@@ -290,7 +294,7 @@ def test_pretrain_in_all_stages_with_simulated_galaxies(folder, training_table):
     kept = 2 * len(rows[0][0]) + sum(hash_is_kept(f"simulated-0-{i:06d}", 0.3) for i in range(3))
     assert f"{kept} to train on" in said
     teachers = [f"teachers/{name}" for name in ("test_resnet", "test_convnext")]
-    parts = ["", "words", "larger", *teachers, "taught"]
+    parts = ["", "words", "larger", *teachers, "taught", "shifted"]
     logs = [folder / "mine.run" / part / "training_log.jsonl" for part in parts]
     headers, epochs = [], []
     for log in logs:
@@ -298,9 +302,10 @@ def test_pretrain_in_all_stages_with_simulated_galaxies(folder, training_table):
         headers.append(header["settings"])
         epochs.append(len(entries))
     locked = [(header["locked_images"], header["locked_texts"]) for header in headers]
-    assert locked == [(False, False), (True, False), *[(False, True)] * 4]
-    assert [header["batch_size"] for header in headers] == [8] * 6
-    assert epochs == [1, 1, 1, 1, 1, 2]
+    assert locked == [(False, False), (True, False), *[(False, True)] * 5]
+    assert [header["batch_size"] for header in headers] == [8] * 7
+    assert epochs == [1, 1, 1, 1, 1, 2, 1]
+    assert headers[-1]["augmentation"]["shift"] == 0.1
     encoder = GalaxyMorphologyClassifier(model).encoder
     assert encoder.contract.size == 128
     known = encoder.unknown_words(["a spherical ball"])

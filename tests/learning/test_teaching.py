@@ -8,7 +8,8 @@ import torch
 
 from gmc_astro import open_images
 from gmc_astro.exceptions import InputError
-from gmc_astro.learning import PretrainSettings, pretrain
+from gmc_astro.learning import Augmentation, PretrainSettings, pretrain
+from gmc_astro.learning.augment import draw
 from gmc_astro.learning.captions import FixedCaptions
 from gmc_astro.learning.distributed import World
 from gmc_astro.learning.teaching import Teachers
@@ -82,6 +83,20 @@ def test_pieces_are_taught_as_the_whole(make_tiny_encoder, teacher, captions, pi
         gradient = trainer.encoder.network.visual.head.proj.weight.grad
         losses.append(float(gradient.norm()))
     assert losses[2:] == pytest.approx(losses[:2], rel=1e-3)
+
+
+def test_a_teacher_sees_galaxies_in_the_middle(make_tiny_encoder, teacher, captions, pictures):
+    settings = replace(SETTINGS, augmentation=Augmentation(shift=0.3, noise=0.0))
+    trainer = Trainer(make_tiny_encoder(), captions, settings, 2, None, World(), [teacher])
+    draws = draw(16, settings.augmentation, torch.Generator().manual_seed(0))
+    taught = trainer._taught(pictures[:16], draws)
+    with torch.no_grad():
+        middle, off = (
+            teacher.image_features(trainer._pixels(pictures[:16], part))
+            for part in (draws.in_the_middle(), draws)
+        )
+    torch.testing.assert_close(taught, middle)
+    assert (taught - off).abs().max() > 1e-3
 
 
 def test_a_teacher_of_other_words_or_images_is_refused(make_tiny_encoder, teacher):
