@@ -89,10 +89,9 @@ class Fitting(Predicting):
             Learn from the unlabelled rows too; only for ``method="probe"``. If they are the
             galaxies that a test will ask for, say so where the result is reported.
         image_size : int, optional
-            Side in pixels of what the encoder sees, where the method tunes it. Larger than the
-            model's, with many labels, it shows finer detail, and takes longer. The size of the
-            model plus 64, or minus 64, is best; see `Encoder.set_image_size
-            <gmc_astro.models.Encoder.set_image_size>`.
+            Side in pixels of what the encoder sees, where the method tunes it. Default is the
+            model's. Another should have many labels; see `Encoder.set_image_size
+            <gmc_astro.models.Encoder.set_image_size>` for which lie near.
 
         Returns
         -------

@@ -89,8 +89,8 @@ Examples:
   gmc-astro benchmark galaxy-mnist mnist/ --fractions 0.01 0.1 1.0 --methods probe scratch -o out
   gmc-astro benchmark folder my_galaxies/ --methods timm:resnet18@random+64px convnext -o results
 
-Methods that train or tune a network may be given a size of their own, scratch+96px, finetune+224px:
-they then see images of 96 or 224 pixels, where the default is the model's size.
+Methods that train or tune a network may be given a size of their own, scratch+96px, finetune+96px:
+they then see images of 96 pixels, where the default is the model's size.
 
 Write DATASET and PATH before --fractions and --methods, which take all that follows up to the
 next option. Exit code 130 says that it was stopped, 2 that an input cannot be used.

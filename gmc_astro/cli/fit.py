@@ -29,8 +29,7 @@ __all__ = ["command"]
 @click.option(
     "--image-size",
     type=click.IntRange(8),
-    help="Side in pixels of what a tuned encoder sees; 64 more than the model's shows finer "
-    "detail, with many labels. Default: the model's.",
+    help="Side in pixels of what a tuned encoder sees. Default: the model's.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 @click.option(
@@ -63,7 +62,6 @@ def command(
     Examples:
       gmc-astro fit labels.csv -o my_model
       gmc-astro fit labels.csv --method finetune -o my_model
-      gmc-astro fit labels.csv --method finetune --image-size 224 -o my_model
       gmc-astro fit labels.ecsv --label bar --classes "barred galaxy,unbarred galaxy" -o bars
       gmc-astro classify new_images/ --model my_model -o predictions.ecsv
     """

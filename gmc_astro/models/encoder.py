@@ -179,7 +179,7 @@ class Encoder:
         It then should be trained on: what a tower learnt at one size it sees less well at
         another, in particular where the middle of the image comes to lie elsewhere between the
         tower's last cells. Twice their distance more or less (64 px for most towers: 96, 160,
-        224) leaves it where it was.
+        224) leaves it where it was; a tower that learnt from galaxies off the middle minds less.
 
         Parameters
         ----------

@@ -225,7 +225,7 @@ def test_rows_as_they_are_written():
     assert find_row("convnext").name == "convnext_base"
     assert find_row("zoobot:convnext_nano").weights == "hub"
     assert find_row("clip").weights == "openai"
-    assert find_row("finetune+224px").size == 224
+    assert find_row("finetune+96px").size == 96
     row = find_row("timm:resnet18@random+64px")
     assert (row.name, row.weights, row.size) == ("resnet18", "random", 64)
 
