@@ -56,14 +56,15 @@ def words(column: Any) -> np.ndarray:
     Parameters
     ----------
     column : array_like, shape (N,)
-        Text, or bytes as FITS and HDF5 keep it, in UTF-8.
+        Text, or bytes as FITS and HDF5 keep it, in UTF-8; it may be masked.
 
     Returns
     -------
     words : `~numpy.ndarray` of str, shape (N,)
-        Text; U+FFFD in place of bytes that are not UTF-8.
+        Text; U+FFFD in place of bytes that are not UTF-8, empty where masked.
     """
-    values = np.asarray(column)
-    if values.dtype.kind == "S":
-        return np.char.decode(values, "utf-8", "replace")
-    return values.astype(str)
+    column = np.ma.asarray(column)
+    values = column.data
+    is_bytes = values.dtype.kind == "S"
+    values = np.char.decode(values, "utf-8", "replace") if is_bytes else values.astype(str)
+    return np.where(np.ma.getmaskarray(column), "", values)

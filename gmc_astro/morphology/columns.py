@@ -98,8 +98,7 @@ def text(table: Table, name: str) -> np.ndarray:
     words : `~numpy.ndarray` of str, shape (N,)
         Without spaces around; empty where masked.
     """
-    values = np.char.strip(words(np.ma.getdata(table[name])))
-    return np.where(np.ma.getmaskarray(np.ma.asarray(table[name])), "", values)
+    return np.char.strip(words(table[name]))
 
 
 def number(table: Table, name: str) -> np.ndarray:
@@ -125,9 +124,9 @@ def number(table: Table, name: str) -> np.ndarray:
     if table[name].dtype.kind in "iufb":
         masked = np.ma.getmaskarray(np.ma.asarray(table[name]))
         return np.where(masked, np.nan, np.ma.getdata(table[name]).astype(float))
-    words = text(table, name)
+    values = text(table, name)
     try:
-        return np.where(words == "", "nan", words).astype(float)
+        return np.where(values == "", "nan", values).astype(float)
     except ValueError as err:
         raise VoteTableError(f"column {name} does not hold numbers: {err}") from None
 

@@ -146,6 +146,4 @@ def ids_of(table: Table) -> np.ndarray | None:
     """
     names = {name.lower(): name for name in table.colnames}
     found = next((names[name] for name in IDS if name in names), None)
-    if found is None:
-        return None
-    return np.where(getattr(table[found], "mask", False), "", words(table[found]))
+    return None if found is None else words(table[found])

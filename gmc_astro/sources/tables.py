@@ -174,7 +174,5 @@ def file_column(table: Table, key: str | None, base: str | os.PathLike | None) -
             f"the table has no column {key or ' or '.join(FILE_COLUMNS)}; its columns are "
             f"{table.colnames}: name the one with the files with key="
         )
-    column = table[key]
-    names = words(column.filled("") if hasattr(column, "filled") else column)
     folder = os.fspath(base) if base is not None else ""
-    return [os.path.join(folder, n) if n else "" for n in names.tolist()]
+    return [os.path.join(folder, n) if n else "" for n in words(table[key]).tolist()]
