@@ -178,11 +178,10 @@ def _pretrain(
             captions = as_captions(training.votes, len(training), style=stage.caption_style)
             pretrain(teachers[-1], source, captions, settings=stage, **options)
         else:
-            if kept.name == "shifted":
-                teachers.clear()
             if besides.get("itself"):
                 teachers.append(encoder.with_network(deepcopy(encoder.network)))
             classifier.pretrain(source, training.votes, recipe=stage, teachers=teachers, **options)
+            teachers = []  # a later stage has its own
     if not world.leads:
         return
     if known:
