@@ -19,6 +19,7 @@ from common import data_folder, machine, write_results
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import accuracy_score, f1_score
+from tqdm.auto import tqdm
 
 from gmc_astro import GalaxyMorphologyClassifier
 
@@ -121,12 +122,11 @@ def main() -> None:
 
     usual = classify(images)
     rows = [{"change": "as it is", "by": "", **score(usual)}]
-    for kind, amounts in CHANGES.items():
-        for amount, change in amounts.items():
-            rng = np.random.default_rng(0)
-            changed = np.stack([change(image, rng) for image in images])
-            rows.append({"change": kind, "by": amount, **score(classify(changed))})
-            print(rows[-1], flush=True)
+    changes = [(kind, by, change) for kind, of in CHANGES.items() for by, change in of.items()]
+    for kind, by, change in tqdm(changes, desc="changes"):
+        rng = np.random.default_rng(0)
+        changed = np.stack([change(image, rng) for image in images])
+        rows.append({"change": kind, "by": by, **score(classify(changed))})
 
     about = machine()
     share = CONFIG["holdouts"]["gz2_five_class"]
