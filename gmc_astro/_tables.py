@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
 import numpy as np
 from astropy.table import Table
 
-__all__ = ["frame_as_table", "is_missing", "words"]
+__all__ = ["ZIPPED", "frame_as_table", "is_missing", "text_format", "words"]
+
+ZIPPED = ".gz"  # after the suffix of a table in text
+#: What astropy calls the formats that it cannot tell by name or contents, zipped ones neither.
+_FORMATS = {".csv": "ascii.csv", ".tsv": "ascii.tab", ".ecsv": "ascii.ecsv"}
 
 
 def frame_as_table(given: Any) -> Any:
@@ -27,6 +32,23 @@ def frame_as_table(given: Any) -> Any:
     pandas = sys.modules.get("pandas")  # whoever has a DataFrame has imported it
     is_frame = pandas is not None and isinstance(given, pandas.DataFrame)
     return Table.from_pandas(given) if is_frame else given
+
+
+def text_format(path: str | os.PathLike) -> str | None:
+    """Astropy's name of the format of a table in a file, by the file's name.
+
+    Parameters
+    ----------
+    path : path-like
+        File; ``.gz`` may follow its suffix.
+
+    Returns
+    -------
+    format : str or None
+        None for what astropy finds out itself.
+    """
+    name = os.fspath(path).lower().removesuffix(ZIPPED)
+    return _FORMATS.get(os.path.splitext(name)[1])
 
 
 def is_missing(value: Any) -> bool:

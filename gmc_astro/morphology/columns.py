@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from gmc_astro._tables import words
+from gmc_astro._tables import text_format, words
 from gmc_astro.exceptions import VoteTableError
 
 __all__ = ["fraction", "ids_of", "number", "open_table", "text"]
@@ -53,10 +53,10 @@ def open_table(path: str | os.PathLike) -> Table:
         path = path / "labels.csv"
     if not path.is_file():
         raise VoteTableError(f"{path} is not a file")
-    options = {}
-    if path.name.removesuffix(".gz").endswith(".csv"):
+    options = {"format": text_format(path)}
+    if options["format"] in ("ascii.csv", "ascii.tab"):
         words = dict.fromkeys((*ID_COLUMNS, "question", "answer", "label", "gz2_class"), str)
-        options = {"format": "ascii.csv", "converters": words, "fast_reader": True}
+        options |= {"converters": words, "fast_reader": True}
     try:
         return Table.read(path, **options)
     except Exception as err:  # each of astropy's readers raises its own kinds

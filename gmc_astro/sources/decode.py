@@ -83,10 +83,14 @@ def decode_picture(source: str | os.PathLike | bytes, size: int) -> np.ndarray:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """RGB from whatever a picture holds; transparency shows black, 16 bits are scaled down."""
+    """RGB from whatever a picture holds; transparency shows black, 16 bits are scaled down.
+
+    Numbers that are not whole and at most 1 are shares of white.
+    """
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, np.float64)
-        top = 65535 if values.max(initial=0) > 255 else 255
+        values = np.nan_to_num(np.asarray(image, np.float64), nan=0.0)
+        highest = values.max(initial=0)
+        top = 65535 if highest > 255 else 1 if image.mode == "F" and highest <= 1 else 255
         image = Image.fromarray((np.clip(values / top, 0, 1) * 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")

@@ -65,9 +65,9 @@ def open_images(
     images : SkyCoord, array_like, path-like, sequence of path-like, Table, DataFrame or ImageSource
         Positions; a (N, H, W, 3) uint8 array, or a list of (H, W, 3) arrays or pillow images of
         one shape; a file, folder or glob, or several; an HDF5 stack; a table (or the path of
-        one: CSV, ECSV, FITS, VOTable, Parquet) with a column of files, or else of positions (a
-        SkyCoord, or ``ra`` and ``dec``); a Parquet file or a HATS catalogue with a column of
-        JPEG or PNG bytes, or of positions.
+        one: CSV, TSV, ECSV, VOTable, zipped or not, FITS, Parquet) with a column of files, or
+        else of positions (a SkyCoord, or ``ra`` and ``dec``); a Parquet file or a HATS
+        catalogue with a column of JPEG or PNG bytes, or of positions.
     key : str, optional
         Data set of an HDF5 file, or column of a table. Default is the first usual name.
     size : int, optional

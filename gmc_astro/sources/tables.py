@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
-from gmc_astro._tables import words
+from gmc_astro._tables import ZIPPED, text_format, words
 from gmc_astro.exceptions import InputError
 
 __all__ = [
@@ -26,7 +26,8 @@ __all__ = [
 ]
 
 FILE_COLUMNS = ("file", "filename", "file_name", "file_loc", "path", "image")
-CATALOG_SUFFIXES = (".csv", ".ecsv", ".vot", ".xml", ".parquet", ".txt")
+_TEXT_SUFFIXES = (".csv", ".tsv", ".ecsv", ".vot", ".xml")
+CATALOG_SUFFIXES = (*_TEXT_SUFFIXES, *(s + ZIPPED for s in _TEXT_SUFFIXES), ".parquet", ".txt")
 
 
 def read_catalog(path: str | os.PathLike) -> Table:
@@ -35,7 +36,7 @@ def read_catalog(path: str | os.PathLike) -> Table:
     Parameters
     ----------
     path : path-like
-        CSV, ECSV, VOTable, Parquet or FITS table.
+        CSV, ECSV, VOTable or tab-separated table, zipped (``.gz``) or not, Parquet or FITS.
 
     Returns
     -------
@@ -66,7 +67,7 @@ def read_catalog(path: str | os.PathLike) -> Table:
         if path.suffix == ".parquet" and b"table_meta_yaml" not in _parquet_notes(path):
             file = pq.ParquetFile(path)
             return as_table(file.read(plain_names(file.schema_arrow)))
-        return Table.read(path, format="ascii.csv" if path.suffix == ".csv" else None)
+        return Table.read(path, format=text_format(path))
     except Exception as err:  # each of astropy's readers raises its own kinds
         raise InputError(f"{path} cannot be read as a table: {str(err).splitlines()[0]}") from err
 

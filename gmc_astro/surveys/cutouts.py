@@ -20,7 +20,7 @@ from gmc_astro.imaging import ColourRecipe, ImageBatch, ImageSource, get_recipe,
 from gmc_astro.surveys.cache import BodyCache
 from gmc_astro.surveys.fetching import Fetching, Plan, Row
 from gmc_astro.surveys.shipped import get_survey
-from gmc_astro.surveys.survey import Survey
+from gmc_astro.surveys.survey import Survey, as_icrs
 
 __all__ = ["CutoutSource", "fetch_cutouts"]
 
@@ -262,7 +262,7 @@ def fetch_cutouts(
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If the positions are not a SkyCoord, or an option is none that is known.
+        If the positions are not a SkyCoord or not on the sky, or an option is none that is known.
 
     Examples
     --------
@@ -278,7 +278,7 @@ def fetch_cutouts(
             "example SkyCoord(ra, dec, unit='deg')"
         )
     survey = get_survey(survey)
-    coords = coords.icrs.reshape(-1)
+    coords = as_icrs(coords)
     if framing not in _FRAMINGS:
         raise InputError(f"framing={framing!r} is not one of {_FRAMINGS}")
     if image_format not in ("fits", "jpeg"):

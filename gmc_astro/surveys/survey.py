@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from astropy import units as u
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import ConvertError, SkyCoord
 
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import get_recipe
 
-__all__ = ["Footprint", "Survey", "icrs_degrees"]
+__all__ = ["Footprint", "Survey", "as_icrs", "icrs_degrees"]
 
 SERVICES = ("viewer", "hips2fits")
 
@@ -32,7 +32,7 @@ class Footprint:
 
     Examples
     --------
-    >>> from astropy.coordinates import SkyCoord
+    >>> from astropy.coordinates import ConvertError, SkyCoord
     >>> from gmc_astro.surveys import Footprint
     >>> Footprint(dec=(-30, 90)).contains(SkyCoord([10, 10], [-40, 0], unit="deg"))
     array([False,  True])
@@ -66,6 +66,33 @@ class Footprint:
         return inside
 
 
+def as_icrs(coords: SkyCoord) -> SkyCoord:
+    """Positions in ICRS.
+
+    Parameters
+    ----------
+    coords : `~astropy.coordinates.SkyCoord`, shape () or (N,)
+        Positions in any frame.
+
+    Returns
+    -------
+    coords : `~astropy.coordinates.SkyCoord`, shape (N,)
+        The same positions.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If the frame lacks what places it on the sky, as AltAz without ``location``.
+    """
+    try:
+        return coords.icrs.reshape(-1)
+    except (AttributeError, ConvertError) as err:  # the first where location or obstime is None
+        raise InputError(
+            f"positions in the frame {coords.frame.name} cannot be turned into ICRS: give it "
+            f"obstime and location, or give right ascension and declination ({err})"
+        ) from err
+
+
 def icrs_degrees(coords: SkyCoord) -> tuple[np.ndarray, np.ndarray]:
     """Right ascension and declination in degrees, NaN where a position is masked.
 
@@ -78,8 +105,13 @@ def icrs_degrees(coords: SkyCoord) -> tuple[np.ndarray, np.ndarray]:
     -------
     ra, dec : `~numpy.ndarray`, shape (N,)
         ICRS.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        As `as_icrs`.
     """
-    coords = coords.icrs.reshape(-1)
+    coords = as_icrs(coords)
     angles = []
     for angle in (coords.ra, coords.dec):
         degrees = np.asarray(getattr(angle, "unmasked", angle).deg, dtype=float)

@@ -1,3 +1,4 @@
+import gzip
 import re
 import sys
 import warnings
@@ -12,6 +13,7 @@ from PIL import Image
 
 from gmc_astro.exceptions import GmcAstroWarning, InputError
 from gmc_astro.imaging import GZ_DECALS, LEGACY_DR9, SDSS_LUPTON
+from gmc_astro.morphology.columns import ids_of, open_table
 from gmc_astro.sources import FileSource, open_images
 
 
@@ -195,6 +197,40 @@ def test_every_mode_becomes_rgb(tmp_path, mode):
         Image.fromarray(grey.astype(np.uint8)).convert(mode).save(tmp_path / f"a.{suffix}")
     image = open_images(tmp_path, size=20).read().images[0]
     assert image[-1].mean() > image[0].mean() + 150
+
+
+@pytest.mark.parametrize("white", [1.0, 255.0])
+def test_floats_are_shares_of_white_or_of_255(tmp_path, white):
+    grey = np.linspace(0, white, 40 * 40, dtype=np.float32).reshape(40, 40)
+    grey[0, 0] = np.nan
+    Image.fromarray(grey).save(tmp_path / "a.tif")
+    image = open_images(tmp_path / "a.tif", size=40).read().images[0]
+    np.testing.assert_allclose(image[..., 0], np.nan_to_num(255 * grey / white), atol=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "format_"),
+    [
+        ("a.csv", "ascii.csv"),
+        ("a.tsv", "ascii.tab"),
+        ("A.ECSV", "ascii.ecsv"),
+        ("a.vot", "votable"),
+    ],
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_tables_in_text_may_be_zipped(tmp_path, name, format_, zipped):
+    Image.fromarray(np.full((20, 20, 3), 90, np.uint8)).save(tmp_path / "one.png")
+    names = Table({"file": ["one.png"], "dr7objid": [587736477597630496]})
+    path = tmp_path / name
+    names.write(path, format=format_)
+    if zipped:
+        packed = gzip.compress(path.read_bytes())
+        path = tmp_path / f"{name}.gz"
+        path.write_bytes(packed)
+    batch = open_images(path, size=20).read()
+    assert batch.status.tolist() == ["ok"]
+    assert batch.images.min() == 90
+    assert ids_of(open_table(path)).tolist() == ["587736477597630496"]
 
 
 def test_wide_pictures_are_cut_to_the_middle(tmp_path):

@@ -201,6 +201,11 @@ def test_outside_the_footprint_nobody_is_asked(server):
         (None, {"bands": ("g", "r")}, "needs bands"),
         (None, {"ids": ["a", "b"]}, "2 ids for 1 positions"),
         (None, {"recipe": "LUPTON"}, "LUPTON"),
+        (
+            SkyCoord(10.0, 60.0, unit="deg", frame="altaz"),
+            {},
+            "altaz .* obstime and location",
+        ),
     ],
 )
 def test_bad_input_is_named(coords, options, says):
