@@ -14,6 +14,7 @@ __all__ = [
     "OutputError",
     "RecipeMismatchWarning",
     "SurveyError",
+    "TrainingError",
     "UnknownWordsWarning",
     "UnreadableImageError",
     "VoteTableError",
@@ -50,6 +51,10 @@ class VoteTableError(GmcAstroError, ValueError):
 
 class CheckpointError(GmcAstroError, ValueError):
     """A checkpoint folder is not what it says it is."""
+
+
+class TrainingError(GmcAstroError):
+    """A training diverged; the message says at which step."""
 
 
 class GmcAstroWarning(AstropyUserWarning):

@@ -104,6 +104,8 @@ class Fitting(Predicting):
             If labels and images differ in number, a label is not one of ``classes``, fewer
             than two classes have an image, the method is not known, or the image tower
             cannot take images of ``image_size``.
+        gmc_astro.exceptions.TrainingError
+            If the training of a method that tunes the encoder diverges.
         """
         find_method(method)  # before the work
         if image_size is not None and method == "probe":
@@ -329,6 +331,8 @@ class Fitting(Predicting):
         ------
         gmc_astro.exceptions.InputError
             If the recipe is unknown or images and captions differ in number.
+        gmc_astro.exceptions.TrainingError
+            If the training diverges.
         """
         settings = PretrainSettings.named(recipe, epochs=epochs, seed=self.random_state)
         opened = open_images(images, **source)

@@ -23,7 +23,7 @@ from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import ImageSource
 from gmc_astro.learning.augment import Augmentation, draw, training_pixels
 from gmc_astro.learning.averaging import growing_average
-from gmc_astro.learning.schedule import warm_up_and_cosine
+from gmc_astro.learning.schedule import check_loss, warm_up_and_cosine
 from gmc_astro.models import ImageContract
 from gmc_astro.models.device import autocast, pick_device, pick_precision
 from gmc_astro.models.preprocess import shrink
@@ -281,7 +281,12 @@ def train_on_labels(
     Returns
     -------
     network : `~torch.nn.Module`
-        The averaged weights, ready to predict.
+        The same one with the averaged weights, ready to predict.
+
+    Raises
+    ------
+    gmc_astro.exceptions.TrainingError
+        If the training diverges.
 
     References
     ----------
@@ -324,7 +329,7 @@ def train_on_labels(
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         with tqdm(batches, desc="train", unit="step", leave=False, disable=not progress) as bar:
-            for rows in bar:
+            for step, rows in enumerate(bar):
                 draws = draw(len(rows), settings.augmentation, generator)
                 pixels = stack[rows].to(device)
                 pixels = training_pixels(pixels, contract, settings.augmentation, draws)
@@ -332,12 +337,16 @@ def train_on_labels(
                     value = loss(network, pixels, rows.to(device))
                 optimiser.zero_grad(set_to_none=True)
                 value.backward()
+                shown = check_loss(value.item(), step)
                 optimiser.step()
                 schedule.step()
                 if settings.ema:
                     average.update_parameters(network)
-                bar.set_postfix_str(f"loss {value.item():.3f}", refresh=False)
-    return (average.module if settings.ema else network).eval()
+                bar.set_postfix_str(f"loss {shown:.3f}", refresh=False)
+    if settings.ema:
+        # what the network saves: its masks of -inf are not saved, and a mean makes NaN of them
+        network.load_state_dict(average.module.state_dict())
+    return network.eval()
 
 
 def _shuffled(n: int, size: int, total: int, generator: torch.Generator) -> Iterator[Tensor]:

@@ -138,6 +138,8 @@ def pretrain(
         If images and captions differ in number, ``folder`` holds another run, the processes
         cannot share a batch evenly, a teacher has another text tower or image size, or no image
         is left to train on.
+    gmc_astro.exceptions.TrainingError
+        If the training diverges; ``folder`` keeps its last state.
 
     References
     ----------

@@ -23,7 +23,7 @@ from gmc_astro.learning.averaging import growing_average
 from gmc_astro.learning.captions import Captions
 from gmc_astro.learning.distributed import World, shared_batch_norm
 from gmc_astro.learning.losses import LOSSES, Pairs
-from gmc_astro.learning.schedule import warm_up_and_cosine
+from gmc_astro.learning.schedule import check_loss, warm_up_and_cosine
 from gmc_astro.learning.settings import PretrainSettings
 from gmc_astro.learning.teaching import Teachers, cosine_loss
 from gmc_astro.learning.vote_head import VoteLayer
@@ -220,6 +220,11 @@ class Trainer:
         -------
         loss : float
             Loss of the whole batch.
+
+        Raises
+        ------
+        gmc_astro.exceptions.TrainingError
+            If it is no number.
         """
         for group in self.optimiser.param_groups:
             group["lr"] = group["share"] * self.rate(step)
@@ -287,7 +292,7 @@ class Trainer:
             if parameter.grad is not None:
                 parameter.grad /= world.size
         world.sum_gradients(list(self.towers.parameters()))
-        return loss.item()
+        return check_loss(loss.item(), step)
 
     def _taught(self, images: np.ndarray | Tensor, draws: Draws) -> Tensor:
         """Mean embedding of each image by the teachers, who see it in the middle, (rows, D)."""

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gmc_astro.exceptions import InputError, UnknownWordsWarning
+from gmc_astro.exceptions import CheckpointError, InputError, UnknownWordsWarning
 from gmc_astro.models.contract import ImageContract
 from gmc_astro.models.device import (
     SIDE_BY_SIDE,
@@ -324,6 +324,8 @@ class Encoder:
         ------
         gmc_astro.exceptions.InputError
             If the images are not (N, H, W, 3) uint8.
+        gmc_astro.exceptions.CheckpointError
+            If the weights give what is no number.
         """
         images = np.asarray(images)
         if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
@@ -345,7 +347,7 @@ class Encoder:
         starts = range(0, len(images), step)
         with side_by_side(self.device, len(starts)) as map_over:
             list(map_over(embed, starts))
-        return embeddings
+        return self._checked(embeddings)
 
     def _embed(self, images: Tensor, views: int) -> Tensor:
         """Preprocess one batch on the device and average its views."""
@@ -375,6 +377,8 @@ class Encoder:
         ------
         gmc_astro.exceptions.InputError
             If there is nothing to embed, or something is not a string.
+        gmc_astro.exceptions.CheckpointError
+            If the weights give what is no number.
 
         Warns
         -----
@@ -393,7 +397,16 @@ class Encoder:
             )
         self.network.eval()
         tokens = self.tokenizer(texts).to(self.device)
-        return self.text_features(tokens).cpu().numpy()
+        return self._checked(self.text_features(tokens).cpu().numpy())
+
+    def _checked(self, embeddings: np.ndarray) -> np.ndarray:
+        """The embeddings, if all are numbers: of others any class would be the most probable."""
+        if not np.isfinite(embeddings).all():
+            raise CheckpointError(
+                f"{self.name} embeds something as NaN: its weights are damaged, or precision="
+                f"{self.precision!r} does not suit them; try precision='fp32'"
+            )
+        return embeddings
 
     def unknown_words(self, texts: Sequence[str]) -> list[str]:
         """Words that the model cannot know, because no caption of its training had them.

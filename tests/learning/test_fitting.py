@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gmc_astro import GalaxyMorphologyClassifier
-from gmc_astro.exceptions import InputError
+from gmc_astro.exceptions import InputError, TrainingError
 from gmc_astro.learning import (
     FIT_METHODS,
     FineTuning,
@@ -110,6 +110,23 @@ def test_a_tuned_encoder_may_see_larger_images(classifier, pictures, labels, tmp
 def test_the_size_of_what_is_not_tuned(classifier, pictures, labels):
     with pytest.raises(InputError, match="image_size= is for methods that tune the encoder"):
         classifier.fit(pictures, labels, image_size=48)
+
+
+@pytest.mark.parametrize("method", ["finetune", "reference"])
+def test_a_tuned_encoder_can_still_be_asked_in_other_words(
+    classifier, pictures, labels, tmp_path, method
+):
+    classifier.fit(pictures[:8], labels[:8], method=method)
+    asked = classifier.zero_shot(pictures, ["spiral galaxy", "smooth galaxy", "merger"])
+    again = GalaxyMorphologyClassifier.load(classifier.save(tmp_path / "tuned"), device="cpu")
+    expected = again.zero_shot(pictures, ["spiral galaxy", "smooth galaxy", "merger"])
+    np.testing.assert_allclose(asked["probabilities"], expected["probabilities"], atol=1e-5)
+
+
+def test_a_diverging_training_ends_in_a_sentence(labelled):
+    wild = FineTuning(LabelTraining(epochs=1, least_steps=20, ema=0.9), rate=1e30)
+    with pytest.raises(TrainingError, match=r"diverged: its loss is (nan|inf) at step \d+"):
+        fit_finetune(labelled, wild)
 
 
 def test_one_label_a_class_can_be_finetuned(classifier, pictures, labels):

@@ -12,7 +12,7 @@ from astropy.table import Table
 from PIL import Image
 
 from gmc_astro import open_images
-from gmc_astro.exceptions import InputError, UnknownWordsWarning
+from gmc_astro.exceptions import InputError, TrainingError, UnknownWordsWarning
 from gmc_astro.learning import PretrainSettings, as_captions, pretrain, validate_questions
 from gmc_astro.learning.captions import FixedCaptions, VoteCaptions
 from gmc_astro.models.network import token_embedding
@@ -51,6 +51,12 @@ def test_words_and_images_meet(fresh_encoder, pictures, labels, captions):
     similarity = fresh_encoder.encode_images(pictures) @ fresh_encoder.encode_texts(texts).T
     found = np.array(["round", "elongated"])[similarity.argmax(axis=1)]
     assert (found == labels).mean() > 0.9
+
+
+def test_a_diverging_training_ends_in_a_sentence(fresh_encoder, pictures, captions):
+    source, wild = open_images(pictures), replace(SETTINGS, learning_rate=1e30)
+    with pytest.raises(TrainingError, match=r"diverged: its loss is (nan|inf) at step \d+"):
+        pretrain(fresh_encoder, source, captions, settings=wild, progress=False)
 
 
 def test_two_files_teach_what_one_does(make_tiny_encoder, pictures, captions, tmp_path):

@@ -114,6 +114,20 @@ def test_texts_of_another_kind_are_refused(tiny_encoder, texts):
         tiny_encoder.encode_texts(texts)
 
 
+def test_weights_that_are_no_numbers_give_no_class(fresh_encoder, pictures):
+    with torch.no_grad():
+        next(fresh_encoder.network.visual.parameters()).fill_(torch.nan)
+        fresh_encoder.network.text_projection.fill_(torch.nan)
+    for embed, given in (
+        (fresh_encoder.encode_images, pictures),
+        (fresh_encoder.encode_texts, ["a"]),
+    ):
+        with pytest.raises(
+            CheckpointError, match="embeds something as NaN: its weights are damaged"
+        ):
+            embed(given)
+
+
 def test_no_images_give_no_rows(tiny_encoder):
     assert tiny_encoder.encode_images(np.zeros((0, 8, 8, 3), np.uint8)).shape == (0, 16)
 
