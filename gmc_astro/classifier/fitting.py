@@ -152,8 +152,13 @@ class Fitting(Predicting):
         Raises
         ------
         gmc_astro.exceptions.InputError
-            If the embeddings are not (N, D), or as `fit`.
+            If the embeddings are not (N, D), `fit` has tuned the encoder, which would be
+            forgotten, or as `fit`.
         """
+        self._refuse_if_tuned(
+            "embeddings of it are not those of the pretrained model; save() it and load() that, or "
+            "take a new classifier for the pretrained model's"
+        )
         shares, scheme = self._shares(labels)
         self._forget()
         embeddings = self._vectors(embeddings)
@@ -210,11 +215,7 @@ class Fitting(Predicting):
         ----------
         .. [1] Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599
         """
-        if self._is_tuned:
-            raise InputError(
-                f"fit(method={self.fit_log_['method']!r}) has tuned the encoder to its classes: "
-                "calibrate_words() before, fit() calibrates its own classes"
-            )
+        self._refuse_if_tuned("calibrate_words() before, fit() calibrates its own classes")
         scheme = self._scheme(None)
         shares, _ = class_shares(labels, scheme.names)
         embedded = self._embed(self._open(images, source), self._views(scheme), progress)
@@ -226,6 +227,14 @@ class Fitting(Predicting):
         encoder.set_logit_scale(encoder.logit_scale / found.temperature)
         self.temperature_ = getattr(self, "temperature_", 1.0) * found.temperature
         return self
+
+    def _refuse_if_tuned(self, instead: str) -> None:
+        """Raise an error, which says what to do instead, where a fit has tuned the encoder."""
+        if self._is_tuned:
+            method = self.fit_log_["method"]
+            raise InputError(
+                f"fit(method={method!r}) has tuned the encoder to its classes: {instead}"
+            )
 
     def _shares(self, labels: ArrayLike) -> tuple[np.ndarray, ClassScheme]:
         """Share of each class in each row, and the classes."""

@@ -273,6 +273,18 @@ def test_kept_embeddings_teach_as_images_do(classifier, pictures, labels):
         classifier.fit_embeddings(kept[:, :3], labels)
 
 
+def test_embeddings_of_a_tuned_encoder_are_learnt_from_where_it_is_kept(
+    classifier, pictures, labels, tmp_path
+):
+    classifier.fit(pictures[:8], labels[:8], method="finetune")
+    kept = classifier.embed(pictures)
+    with pytest.raises(InputError, match=r"has tuned the encoder .* save\(\) it and load\(\) that"):
+        classifier.fit_embeddings(kept, labels)
+    again = GalaxyMorphologyClassifier.load(classifier.save(tmp_path / "tuned"), device="cpu")
+    found = again.fit_embeddings(kept, labels).predict(pictures)["label"]
+    np.testing.assert_array_equal(found, again.predict_embeddings(kept)["label"])
+
+
 def test_other_priors_move_the_probabilities(classifier, pictures, labels):
     classifier.fit(pictures, labels)
     before = classifier.predict(pictures)["probabilities"].mean(axis=0)
