@@ -55,8 +55,8 @@ def open_table(path: str | os.PathLike) -> Table:
         raise VoteTableError(f"{path} is not a file")
     options = {"format": text_format(path)}
     if options["format"] in ("ascii.csv", "ascii.tab"):
-        words = dict.fromkeys((*ID_COLUMNS, "question", "answer", "label", "gz2_class"), str)
-        options |= {"converters": words, "fast_reader": True}
+        as_words = dict.fromkeys((*ID_COLUMNS, "question", "answer", "label", "gz2_class"), str)
+        options |= {"converters": as_words, "fast_reader": True}
     try:
         return Table.read(path, **options)
     except Exception as err:  # each of astropy's readers raises its own kinds

@@ -88,7 +88,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     Numbers that are not whole and at most 1 are shares of white.
     """
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.nan_to_num(np.asarray(image, np.float64), nan=0.0)
+        values = np.nan_to_num(np.asarray(image, np.float64))
         highest = values.max(initial=0)
         top = 65535 if highest > 255 else 1 if image.mode == "F" and highest <= 1 else 255
         image = Image.fromarray((np.clip(values / top, 0, 1) * 255).astype(np.uint8))

@@ -32,7 +32,7 @@ class Footprint:
 
     Examples
     --------
-    >>> from astropy.coordinates import ConvertError, SkyCoord
+    >>> from astropy.coordinates import SkyCoord
     >>> from gmc_astro.surveys import Footprint
     >>> Footprint(dec=(-30, 90)).contains(SkyCoord([10, 10], [-40, 0], unit="deg"))
     array([False,  True])
