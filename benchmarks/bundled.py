@@ -33,7 +33,7 @@ from gmc_astro.learning import (
     text_embeddings,
 )
 from gmc_astro.morphology import GZ2_FIVE_CLASS, PHRASES, ClassScheme
-from gmc_astro.morphology.phrases import subject_for
+from gmc_astro.morphology.phrases import as_sentences
 
 CONFIG = tomllib.loads((ROOT / "configs" / "compact.toml").read_text())["images"]
 LOG = ROOT / "configs" / "compact_log.jsonl"
@@ -236,7 +236,7 @@ def examples(parts: Parts) -> tuple[dict, list[str]]:
             lines.append(f"  {title:<22} {counts}: cannot be measured")
             continue
         prompts = {
-            str(k): tuple(subject_for(p) + p for a in answers for p in PHRASES[question, a])
+            str(k): as_sentences(p for a in answers for p in PHRASES[question, a])
             for k, answers in enumerate(reversed(sides))
         }
         scheme = ClassScheme(question, prompts)

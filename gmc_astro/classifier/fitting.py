@@ -13,6 +13,7 @@ import numpy as np
 from gmc_astro.classifier.predicting import Predicting
 from gmc_astro.exceptions import GmcAstroWarning, InputError
 from gmc_astro.learning import (
+    Captions,
     Embedded,
     Labelled,
     Pixels,
@@ -297,7 +298,7 @@ class Fitting(Predicting):
     def pretrain(
         self,
         images: Any,
-        votes_or_captions: VoteTable | Sequence[str],
+        votes_or_captions: VoteTable | Sequence[str] | Captions,
         *,
         recipe: str | PretrainSettings = "gmc",
         epochs: int | None = None,
@@ -317,9 +318,9 @@ class Fitting(Predicting):
         ----------
         images, **source
             As for `zero_shot`. Rows without an image are left out.
-        votes_or_captions : `~gmc_astro.morphology.VoteTable` or sequence of str
+        votes_or_captions : `~gmc_astro.morphology.VoteTable`, sequence of str, or Captions
             Volunteers' votes, from which captions are written anew each epoch, or one
-            caption a row.
+            caption a row; or `~gmc_astro.learning.Captions`.
         recipe : {"gmc", "reference"} or `~gmc_astro.learning.PretrainSettings`, optional
             Settings of the training.
         epochs : int, optional

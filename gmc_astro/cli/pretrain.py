@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gmc_astro.classifier import GalaxyMorphologyClassifier
-    from gmc_astro.learning import PretrainSettings, TrainingSet, World
+    from gmc_astro.learning import PretrainSettings, TrainingSet, VoteCaptions, World
     from gmc_astro.models import Encoder
 
 __all__ = ["command"]
@@ -30,7 +30,8 @@ SECTIONS = {
     "larger": None,  # the same, where a training of the image tower alone is other; its size
     "teachers": None,  # the same, where the training of larger image towers is other; their names
     "taught": None,  # the same, where a training of the image tower, now with them, is other
-    "shifted": None,  # the same, where a last training of the image tower is other
+    "shifted": None,  # the same, where a further training of the image tower is other
+    "asked": None,  # the same, where a last training of the image tower, on answers, is other
 }
 #: What a section may say besides: of the images that its training sees, and which towers it trains.
 BESIDES = {
@@ -180,7 +181,10 @@ def _pretrain(
         else:
             if besides.get("itself"):
                 teachers.append(encoder.with_network(deepcopy(encoder.network)))
-            classifier.pretrain(source, training.votes, recipe=stage, teachers=teachers, **options)
+            language: Any = training.votes
+            if known and stage.loss == "answers":
+                language = _with_classes(training, known, classifier.classes)
+            classifier.pretrain(source, language, recipe=stage, teachers=teachers, **options)
             teachers = []  # a later stage has its own
     if not world.leads:
         return
@@ -203,6 +207,7 @@ def _stages(
     # no word that the first stage taught is forgotten: rows that it zeroed stay zero anyway
     own = {"words": {"locked_images": True}}
     own |= {key: {"locked_texts": True} for key in ("larger", "teachers", "taught", "shifted")}
+    own |= {"asked": {"locked_texts": True, "loss": "answers"}}
     for section, locked in own.items():
         if not (values := settings[section]):
             continue
@@ -230,6 +235,16 @@ def _labels(table: str) -> dict[str, str]:
         raise InputError(f"model.calibrate: {path} has no column label")
     files = file_column(catalog, None, path.parent)
     return dict(zip(files, map(str, catalog["label"]), strict=True))
+
+
+def _with_classes(training: TrainingSet, known: dict[str, str], classes: Any) -> VoteCaptions:
+    """Votes, and the classes of the labelled files, to be asked for."""
+    from gmc_astro.learning import VoteCaptions, class_shares
+    from gmc_astro.morphology import ClassScheme
+
+    scheme = ClassScheme.from_any(classes)
+    shares, _ = class_shares([known.get(path) for path in training.paths], scheme.names)
+    return VoteCaptions(training.votes, classes=(scheme, shares))
 
 
 def _calibrate(

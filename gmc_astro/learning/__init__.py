@@ -7,7 +7,7 @@ from gmc_astro.learning.calibration import (
     calibration_report,
     fit_calibrator,
 )
-from gmc_astro.learning.captions import Captions, FixedCaptions, VoteCaptions, as_captions
+from gmc_astro.learning.captions import Captions, FixedCaptions, as_captions
 from gmc_astro.learning.conformal import ConformalSets, fit_conformal
 from gmc_astro.learning.distributed import World, current_world, joined_processes
 from gmc_astro.learning.embedding import (
@@ -42,6 +42,7 @@ from gmc_astro.learning.leakage import (
     nearest_bits,
 )
 from gmc_astro.learning.losses import (
+    answer_loss,
     contrastive_loss,
     infonce_loss,
     sigmoid_loss,
@@ -64,6 +65,7 @@ from gmc_astro.learning.pretraining import Pretrained, pretrain
 from gmc_astro.learning.priors import change_priors, estimate_priors
 from gmc_astro.learning.probe import LinearHead, fit_probe
 from gmc_astro.learning.probing import fit_head
+from gmc_astro.learning.questions import Questions
 from gmc_astro.learning.reference import fit_reference
 from gmc_astro.learning.settings import RECIPES, PretrainSettings
 from gmc_astro.learning.shuffling import read_ahead
@@ -72,6 +74,7 @@ from gmc_astro.learning.table_io import check_output, read_table, write_table
 from gmc_astro.learning.training_set import TrainingSet, measure_outlines, split_tables
 from gmc_astro.learning.trusted_head import TrustedHead, trust
 from gmc_astro.learning.validation import validate, validate_questions, validate_retrieval
+from gmc_astro.learning.vote_captions import VoteCaptions
 from gmc_astro.learning.vote_head import VoteHead, dirichlet_multinomial_loss, votes_table
 
 __all__ = [
@@ -95,12 +98,14 @@ __all__ = [
     "Pixels",
     "PretrainSettings",
     "Pretrained",
+    "Questions",
     "TrainingSet",
     "TrustedHead",
     "VoteCaptions",
     "VoteHead",
     "World",
     "abstain",
+    "answer_loss",
     "as_captions",
     "brier_score",
     "calibration_report",

@@ -17,6 +17,7 @@ from torch import Tensor
 __all__ = [
     "LOSSES",
     "Pairs",
+    "answer_loss",
     "contrastive_loss",
     "infonce_loss",
     "sigmoid_loss",
@@ -207,21 +208,83 @@ def _one_direction(logits: Tensor, relation: Tensor) -> Tensor:
     return rows.sum() / (count > 0).sum().clamp(min=1)
 
 
+def answer_loss(
+    image_features: Tensor,
+    text_features: Tensor,
+    shares: Tensor,
+    questions: Tensor,
+    weights: Tensor,
+    logit_scale: Tensor,
+) -> Tensor:
+    """Cross-entropy of each question over its own answers: only what excludes each other competes.
+
+    Parameters
+    ----------
+    image_features : `~torch.Tensor`, shape (B, D)
+        Unit vectors of the images.
+    text_features : `~torch.Tensor`, shape (M, D)
+        Unit vectors of a sentence for each answer.
+    shares : `~torch.Tensor`, shape (B, M)
+        Share of each answer in its question; NaN in questions of which nothing is known.
+    questions : `~torch.Tensor` of int, shape (M,)
+        Number of the question of each answer.
+    weights : `~torch.Tensor`, shape (Q,)
+        Weight of each question in the mean over those that are known of an image.
+    logit_scale : `~torch.Tensor`, scalar
+        Inverse temperature.
+
+    Returns
+    -------
+    loss : `~torch.Tensor`, scalar
+        Mean over the images of which anything is known, in nats.
+
+    References
+    ----------
+    Goyal et al. 2022, "Finetune like you pretrain", arXiv:2212.00638 (labels learnt through the
+    sentences that will ask for them).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gmc_astro.learning.losses import answer_loss
+    >>> images, answers = torch.eye(2), torch.eye(4, 2)
+    >>> shares = torch.tensor([[1.0, 0.0, float("nan"), float("nan")], [0.0, 1.0, 0.5, 0.5]])
+    >>> numbers, weights = torch.tensor([0, 0, 1, 1]), torch.ones(2)
+    >>> loss = answer_loss(images, answers, shares, numbers, weights, torch.tensor(100.0))
+    >>> round(loss.item(), 4)  # of the second question alone: half of 0.69 for one of two images
+    0.1733
+    """
+    logits = logit_scale * image_features @ text_features.T
+    total, known = logits.new_zeros(len(logits)), logits.new_zeros(len(logits))
+    for number, weight in enumerate(weights):
+        answers = questions == number
+        truth = shares[:, answers]
+        told = torch.isfinite(truth).all(dim=1)
+        losses = F.cross_entropy(logits[:, answers], truth.nan_to_num(), reduction="none")
+        total = total + weight * told * losses
+        known = known + weight * told
+    return (total / known.clamp(min=1e-9)).sum() / (known > 0).sum().clamp(min=1)
+
+
 @dataclass(frozen=True)
 class Pairs:
     """What a loss is told of the pairs in a batch of B images with M distinct captions.
 
     Parameters
     ----------
-    own : `~torch.Tensor` of int, shape (B,)
-        Which of the distinct captions is each image's.
+    own : `~torch.Tensor` of int
+        Which of the distinct captions is each image's, shape (B,). For ``"answers"``: number of
+        the question of each sentence, shape (M,).
     target : `~torch.Tensor`, optional
         For ``"relation"``: relation, shape (B, M). For ``"soft"`` and ``"sigmoid"``: similarity,
-        shape (B, B).
+        shape (B, B). For ``"answers"``: shares, shape (B, M).
+    weights : `~torch.Tensor`, shape (Q,), optional
+        For ``"answers"``: weight of each question.
     """
 
     own: Tensor
     target: Tensor | None = None
+    weights: Tensor | None = None
 
 
 Loss = Callable[[Tensor, Tensor, Pairs, Tensor, Tensor | None], Tensor]
@@ -240,5 +303,8 @@ LOSSES: dict[str, Loss] = {
     ),
     "sigmoid": lambda images, texts, pairs, scale, bias: sigmoid_loss(
         images, texts[pairs.own], pairs.target, scale, bias
+    ),
+    "answers": lambda images, texts, pairs, scale, bias: answer_loss(
+        images, texts, pairs.target, pairs.own, pairs.weights, scale
     ),
 }

@@ -25,10 +25,11 @@ class PretrainSettings:
         Images that a process has in the network at a time. Where a step has more, features are
         computed first and gradients after, piece by piece [1]_; the loss is still that of the
         whole batch. Layers of batch normalisation see the pieces. Default is a step's images.
-    loss : {"soft", "relation", "infonce", "sigmoid"}, optional
+    loss : {"soft", "relation", "infonce", "sigmoid", "answers"}, optional
         ``"soft"``: `soft_contrastive_loss` on the similarity of votes. ``"relation"``:
         `contrastive_loss` on what votes support and contradict. ``"infonce"``: CLIP's own.
-        ``"sigmoid"``: `sigmoid_loss` on the similarity of votes.
+        ``"sigmoid"``: `sigmoid_loss` on the similarity of votes. ``"answers"``: no captions;
+        `answer_loss` on `Questions` of the tree, each asked in a sentence an answer.
     width : float, optional
         Distance of two galaxies' votes, 0 to 1, at which their similarity has fallen to 1/e.
     vote_weight : float, optional

@@ -23,6 +23,7 @@ from gmc_astro.learning.averaging import growing_average
 from gmc_astro.learning.captions import Captions
 from gmc_astro.learning.distributed import World, shared_batch_norm
 from gmc_astro.learning.losses import LOSSES, Pairs
+from gmc_astro.learning.questions import Questions
 from gmc_astro.learning.schedule import check_loss, warm_up_and_cosine
 from gmc_astro.learning.settings import PretrainSettings
 from gmc_astro.learning.teaching import Teachers, cosine_loss
@@ -145,7 +146,8 @@ class Trainer:
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If a teacher takes other images, or speaks of them in another space.
+        If a teacher takes other images, or speaks of them in another space, or the loss asks for
+        answers where there are none.
     """
 
     def __init__(
@@ -161,6 +163,7 @@ class Trainer:
         self.encoder = encoder
         self.teachers = Teachers(teachers, encoder)
         self.captions = captions
+        self.questions = _questions(captions) if settings.loss == "answers" else None
         self.settings = settings
         self.total_steps = settings.epochs * steps_an_epoch
         self.recipe = recipe
@@ -245,14 +248,16 @@ class Trainer:
         self, step: int, epoch: int, images: np.ndarray | Tensor, rows: np.ndarray
     ) -> float:
         """Compute the loss of a batch, and put its gradient at the parameters."""
-        settings, encoder, world, captions = self.settings, self.encoder, self.world, self.captions
+        settings, encoder, world = self.settings, self.encoder, self.world
         seed = settings.seed * 1_000_003 + step
         generator = torch.Generator().manual_seed(seed)
         draws = draw(len(rows), settings.augmentation, generator)
         flipped = draws.flipped.numpy()
-        texts = captions.write(rows, epoch=epoch, seed=settings.seed, flipped=flipped)
-        distinct, own = np.unique(np.array(texts, dtype=object), return_inverse=True)
-        tokens = encoder.tokenizer(distinct.tolist())
+        if self.questions is not None:
+            texts, pairs = self.questions.draw(generator), self._answers(rows)
+        else:
+            texts, pairs = self._captions(rows, epoch, flipped)
+        tokens = encoder.tokenizer(texts)
 
         def embed_images(part: slice) -> Tensor:
             torch.manual_seed(seed * 1009 + part.start)  # of dropout, the same in both passes
@@ -263,7 +268,7 @@ class Trainer:
             return encoder.text_features(tokens[part].to(encoder.device, non_blocking=True))
 
         piece = settings.micro_batch or len(rows)
-        numbers = (len(rows), len(distinct))
+        numbers = (len(rows), len(texts))
         leaves, parts = [], []
         for embed, n in zip((embed_images, embed_texts), numbers, strict=True):
             part = Features(embed, world.share(n), piece, encoder.network)
@@ -271,11 +276,10 @@ class Trainer:
             leaves.append(whole.requires_grad_())
             parts.append(part)
 
-        pairs = self._pairs(rows, texts, distinct.tolist(), own, flipped)
         scale = encoder.network.logit_scale.exp()
         loss = LOSSES[settings.loss](*leaves, pairs, scale, self.towers.bias)
         if self.towers.votes is not None:
-            counts = torch.from_numpy(captions.counts(rows, flipped=flipped))
+            counts = torch.from_numpy(self.captions.counts(rows, flipped=flipped))
             counts = counts.to(encoder.device)
             loss = loss + settings.vote_weight * self.towers.votes(leaves[0], counts)
         if self.teachers:
@@ -318,21 +322,30 @@ class Trainer:
         changes = self.settings.augmentation
         return training_pixels(pixels, contract, changes, draws, recipe=self.recipe)
 
-    def _pairs(
-        self, rows: np.ndarray, texts: list[str], distinct: list[str], own: Any, flipped: np.ndarray
-    ) -> Pairs:
-        """What the loss is to know of which captions belong to which images."""
-        target = None
+    def _captions(
+        self, rows: np.ndarray, epoch: int, flipped: np.ndarray
+    ) -> tuple[list[str], Pairs]:
+        """Distinct captions of the rows, and what the loss is to know of whose they are."""
+        seed, target = self.settings.seed, None
+        texts = self.captions.write(rows, epoch=epoch, seed=seed, flipped=flipped)
+        found, own = np.unique(np.array(texts, dtype=object), return_inverse=True)
+        distinct = found.tolist()
         if self.settings.loss == "relation":
             target = self.captions.relation(rows, distinct, flipped=flipped)
         elif self.settings.loss in ("soft", "sigmoid"):
             width = self.settings.width
             target = self.captions.similarity(rows, texts, flipped=flipped, width=width)
         device = self.encoder.device
-        return Pairs(
+        return distinct, Pairs(
             torch.from_numpy(own).to(device),
             None if target is None else torch.from_numpy(target).to(device),
         )
+
+    def _answers(self, rows: np.ndarray) -> Pairs:
+        """What the loss is to know of which answers are right."""
+        questions = self.questions
+        values = (questions.numbers, questions.shares[rows], questions.weights)
+        return Pairs(*(torch.from_numpy(value).to(self.encoder.device) for value in values))
 
     def _own_gpu(self) -> list[torch.device]:
         return [self.encoder.device] if self.encoder.device.type == "cuda" else []
@@ -395,6 +408,16 @@ class Trainer:
         seen = self.optimiser.state[table.weight]["exp_avg_sq"].any(dim=1, keepdim=True)
         with torch.no_grad():
             table.weight.mul_(seen)
+
+
+def _questions(captions: Captions) -> Questions:
+    """What can be asked of the rows."""
+    if captions.questions is None or not captions.questions.sentences:
+        raise InputError(
+            'loss="answers" needs votes or labels, and a question to which they differ; captions '
+            "have no answers"
+        )
+    return captions.questions
 
 
 def _parameter_groups(towers: _Towers, settings: PretrainSettings) -> list[dict[str, Any]]:

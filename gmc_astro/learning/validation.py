@@ -10,7 +10,7 @@ from gmc_astro.learning.captions import VoteCaptions
 from gmc_astro.learning.embedding import Embedded, embed_source, text_embeddings
 from gmc_astro.models import Encoder
 from gmc_astro.morphology import PHRASES, ClassScheme, VoteTable
-from gmc_astro.morphology.phrases import subject_for
+from gmc_astro.morphology.phrases import as_sentences
 
 __all__ = ["validate", "validate_questions", "validate_retrieval"]
 
@@ -166,13 +166,10 @@ def _questions(encoder: Encoder, embedded: Embedded, votes: VoteTable) -> dict[s
         if len(answers) < 2:
             continue
         names = [question.answers[k].name for k in answers]
-        prompts = ClassScheme(question.name, {n: _prompts(question.name, n) for n in names})
+        ways = {name: as_sentences(PHRASES[question.name, name]) for name in names}
+        prompts = ClassScheme(question.name, ways)
         rows = np.isin(truth, answers)
         similarity = embedded.embeddings[rows] @ text_embeddings(encoder, prompts).T
         found = np.array(answers)[similarity.argmax(axis=1)]
         accuracy[question.name] = round(float(balanced_accuracy_score(truth[rows], found)), 4)
     return accuracy
-
-
-def _prompts(question: str, answer: str) -> tuple[str, ...]:
-    return tuple(subject_for(phrase) + phrase for phrase in PHRASES[question, answer])

@@ -5,6 +5,8 @@ Answers that mean the same share their phrases, whichever tree they stand in.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 __all__ = [
     "ABSENCES",
     "ADVERBIAL_OPENINGS",
@@ -13,6 +15,7 @@ __all__ = [
     "PHRASES",
     "SUBJECT",
     "UNKNOWN_GALAXY",
+    "as_sentences",
     "subject_for",
     "with_article",
 ]
@@ -255,3 +258,8 @@ def with_article(words: str) -> str:
 def subject_for(phrase: str) -> str:
     """Name the galaxy where a phrase that opens a sentence does not."""
     return "" if phrase.startswith(("a ", "an ", "two ")) else SUBJECT
+
+
+def as_sentences(phrases: Iterable[str]) -> tuple[str, ...]:
+    """Phrases that stand alone: "a galaxy, with a bar" for "with a bar"."""
+    return tuple(subject_for(phrase) + phrase for phrase in phrases)

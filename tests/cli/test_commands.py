@@ -282,6 +282,9 @@ epochs = 2
 itself = true
 epochs = 1
 augmentation = { shift = 0.1 }
+[asked]
+epochs = 2
+start_share = 0.5
 """
 
 
@@ -294,7 +297,7 @@ def test_pretrain_in_all_stages_with_simulated_galaxies(folder, training_table):
     kept = 2 * len(rows[0][0]) + sum(hash_is_kept(f"simulated-0-{i:06d}", 0.3) for i in range(3))
     assert f"{kept} to train on" in said
     teachers = [f"teachers/{name}" for name in ("test_resnet", "test_convnext")]
-    parts = ["", "words", "larger", *teachers, "taught", "shifted"]
+    parts = ["", "words", "larger", *teachers, "taught", "shifted", "asked"]
     logs = [folder / "mine.run" / part / "training_log.jsonl" for part in parts]
     headers, epochs = [], []
     for log in logs:
@@ -302,22 +305,23 @@ def test_pretrain_in_all_stages_with_simulated_galaxies(folder, training_table):
         headers.append(header["settings"])
         epochs.append(len(entries))
     locked = [(header["locked_images"], header["locked_texts"]) for header in headers]
-    assert locked == [(False, False), (True, False), *[(False, True)] * 5]
-    assert [header["batch_size"] for header in headers] == [8] * 7
-    assert epochs == [1, 1, 1, 1, 1, 2, 1]
-    assert headers[-1]["augmentation"]["shift"] == 0.1
+    assert locked == [(False, False), (True, False), *[(False, True)] * 6]
+    assert [header["batch_size"] for header in headers] == [8] * 8
+    assert epochs == [1, 1, 1, 1, 1, 2, 1, 2]
+    assert headers[-2]["augmentation"]["shift"] == 0.1
+    assert [header["loss"] for header in headers] == ["soft"] * 7 + ["answers"]
     encoder = GalaxyMorphologyClassifier(model).encoder
     assert encoder.contract.size == 128
     known = encoder.unknown_words(["a spherical ball"])
     assert "spherical" not in known or "ball" not in known
 
 
-def test_words_of_a_pretrained_model_are_calibrated(folder, labels):
+def test_words_of_a_pretrained_model_are_asked_for_and_calibrated(folder, labels):
     table = Table.read(folder / "labels.csv")
     table["label"] = np.where(labels == "round", "smooth_completely_round", "edge_on")
     table.write(folder / "five.csv")
     asked = CONFIG.format(epochs=1).replace("[model]", f'[model]\ncalibrate = "{folder}/five.csv"')
-    (folder / "config.toml").write_text(asked)
+    (folder / "config.toml").write_text(asked + "[asked]\nepochs = 2\n")
     options = ("--config", folder / "config.toml", "-o", folder / "mine")
     said = run("pretrain", folder / "five.csv", *options).output
     assert "words divided by temperature" in said

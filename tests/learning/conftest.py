@@ -6,7 +6,7 @@ from astropy.table import Table
 
 from gmc_astro.learning import embed_source, encode_labels, text_embeddings
 from gmc_astro.models import open_model
-from gmc_astro.morphology import GZ2_FIVE_CLASS
+from gmc_astro.morphology import GZ2_FIVE_CLASS, VoteTable
 from gmc_astro.sources import open_images
 
 
@@ -34,3 +34,11 @@ def real_galaxies(data_folder, compact, embed):
     targets, _ = encode_labels(np.asarray(table["label"]), GZ2_FIVE_CLASS.names)
     vectors = embed([folder / file for file in table["file"]])
     return vectors, targets, text_embeddings(compact, GZ2_FIVE_CLASS)
+
+
+@pytest.fixture
+def votes(labels):
+    """What is known of `pictures`."""
+    table = Table({"id": np.arange(40).astype(str), "label": ["elliptical", "edge_on"] * 20})
+    ratio = np.where(labels == "round", 0.95, 0.25)
+    return VoteTable.read(table).with_outline(ratio)

@@ -13,8 +13,14 @@ from PIL import Image
 
 from gmc_astro import open_images
 from gmc_astro.exceptions import InputError, TrainingError, UnknownWordsWarning
-from gmc_astro.learning import PretrainSettings, as_captions, pretrain, validate_questions
-from gmc_astro.learning.captions import FixedCaptions, VoteCaptions
+from gmc_astro.learning import (
+    FixedCaptions,
+    PretrainSettings,
+    VoteCaptions,
+    as_captions,
+    pretrain,
+    validate_questions,
+)
 from gmc_astro.models.network import token_embedding
 from gmc_astro.morphology import VoteTable
 
@@ -24,13 +30,6 @@ SETTINGS = PretrainSettings(epochs=3, batch_size=8, learning_rate=3e-3, ema=0.5)
 @pytest.fixture
 def captions(labels):
     return FixedCaptions([f"a galaxy, measured {label} in outline" for label in labels])
-
-
-@pytest.fixture
-def votes(labels):
-    table = Table({"id": np.arange(40).astype(str), "label": ["elliptical", "edge_on"] * 20})
-    ratio = np.where(labels == "round", 0.95, 0.25)
-    return VoteTable.read(table).with_outline(ratio)
 
 
 def weights(encoder):

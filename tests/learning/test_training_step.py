@@ -9,8 +9,7 @@ import torch
 
 from gmc_astro import open_images
 from gmc_astro.exceptions import InputError
-from gmc_astro.learning import RECIPES, PretrainSettings, pretrain
-from gmc_astro.learning.captions import FixedCaptions, VoteCaptions
+from gmc_astro.learning import RECIPES, FixedCaptions, PretrainSettings, VoteCaptions, pretrain
 from gmc_astro.learning.distributed import World
 from gmc_astro.learning.training_step import Trainer
 from gmc_astro.morphology import LABEL_TREE, VoteTable
@@ -38,9 +37,10 @@ def gradients(encoder, captions, pictures, settings, *, frozen_norm=False, teach
     return loss, {name: p.grad for name, p in named if p.grad is not None}
 
 
-@pytest.mark.parametrize("loss", ["relation", "soft", "infonce", "sigmoid"])
-def test_pieces_give_the_gradients_of_the_whole(make_tiny_encoder, captions, pictures, loss):
+@pytest.mark.parametrize("loss", ["relation", "soft", "infonce", "sigmoid", "answers"])
+def test_pieces_give_the_gradients_of_the_whole(make_tiny_encoder, captions, votes, pictures, loss):
     settings = replace(SETTINGS, loss=loss)
+    captions = VoteCaptions(votes) if loss == "answers" else captions
     whole, expected = gradients(make_tiny_encoder(), captions, pictures, settings, frozen_norm=True)
     for piece in (1, 5, 16):
         part, found = gradients(
@@ -136,7 +136,9 @@ def test_running_statistics_count_each_piece_once(make_tiny_encoder, captions, p
 
 
 def test_the_loss_is_a_named_choice():
-    with pytest.raises(InputError, match=r"loss='clip' is not one of \['infonce', 'relation'"):
+    with pytest.raises(
+        InputError, match=r"loss='clip' is not one of \['answers', 'infonce', 'relation'"
+    ):
         PretrainSettings(loss="clip")
     with pytest.raises(InputError, match="micro_batch=0 must be 1 or more"):
         PretrainSettings(micro_batch=0)
