@@ -33,7 +33,7 @@ class Questions:
         Number of the question of each answer, from 0.
     shares : `~numpy.ndarray`, shape (N, M), dtype float32
         Share of each answer in its question, of sum 1; NaN in questions of which nothing is known.
-    weights : `~numpy.ndarray`, shape (Q,)
+    weights : `~numpy.ndarray`, shape (Q,), dtype float32
         Weight of each question.
 
     Examples
@@ -116,7 +116,7 @@ class Questions:
             tuple(tuple(ways) for sentences, _ in parts for ways in sentences),
             np.repeat(np.arange(len(parts)), [len(sentences) for sentences, _ in parts]),
             np.concatenate(columns, axis=1).astype(np.float32),
-            weights,
+            weights.astype(np.float32),
         )
 
     def __add__(self, other: Questions) -> Questions:
