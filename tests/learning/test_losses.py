@@ -104,6 +104,9 @@ def test_gradients_are_those_of_the_loss(features, name):
     similarity = torch.maximum(similarity, (own[:, None] == own).double())
     relation = torch.tensor([[1, -1, 0, -1]] * 3 + [[-1, 0, 1, 1]] * 3)
     pairs = Pairs(own, relation if name == "relation" else similarity)
+    if name == "answers":  # two questions of two answers, of which one image was not asked
+        shares = torch.tensor([[1, 0, 0.5, 0.5], [0, 1, torch.nan, torch.nan]]).repeat(3, 1)
+        pairs = Pairs(torch.tensor([0, 0, 1, 1]), shares.double(), torch.tensor([1.0, 8.0]))
     assert torch.autograd.gradcheck(
         lambda *values: LOSSES[name](values[0], values[1], pairs, values[2], values[3]),
         (images, texts, scale, bias),
