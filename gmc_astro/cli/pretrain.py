@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import numpy as np
+
     from gmc_astro.classifier import GalaxyMorphologyClassifier
-    from gmc_astro.learning import PretrainSettings, TrainingSet, VoteCaptions, World
+    from gmc_astro.learning import PretrainSettings, TrainingSet, World
     from gmc_astro.models import Encoder
+    from gmc_astro.morphology import ClassScheme
 
 __all__ = ["command"]
 
@@ -128,8 +131,9 @@ def _pretrain(
     from gmc_astro._files import make_folder
     from gmc_astro.classifier import GalaxyMorphologyClassifier
     from gmc_astro.exceptions import InputError
-    from gmc_astro.learning import as_captions, pretrain, split_tables, validate
+    from gmc_astro.learning import VoteCaptions, pretrain, split_tables, validate
     from gmc_astro.models import ImageContract
+    from gmc_astro.morphology import CaptionWriter
 
     say = click.echo if world.leads else (lambda text: None)
     if Path(output).exists():
@@ -160,6 +164,7 @@ def _pretrain(
     known: dict[str, str] = {}
     if "calibrate" in model:
         known = _labels(_tables((), {**images, "tables": [model["calibrate"]]})[0])
+    classes = _asked_for(training, known, classifier.classes) if known else None
     teachers: list[Encoder] = []
     for stage, kept, besides in _stages(recipe, settings, folder, options.pop("epochs")):
         encoder = classifier.encoder
@@ -173,18 +178,16 @@ def _pretrain(
             images_of = watched.images(pixels)
             validation = partial(validate, source=images_of, votes=watched.votes)
         options |= {"folder": kept, "validation": validation}
+        writer = CaptionWriter(training.votes.tree, stage.caption_style)
+        captions = VoteCaptions(training.votes, writer, classes=classes)
         if "tower" in besides:
             say(f"Teacher {besides['tower']}")
             teachers.append(encoder.with_image_tower(besides["tower"]))
-            captions = as_captions(training.votes, len(training), style=stage.caption_style)
             pretrain(teachers[-1], source, captions, settings=stage, **options)
         else:
             if besides.get("itself"):
                 teachers.append(encoder.with_network(deepcopy(encoder.network)))
-            language: Any = training.votes
-            if known and stage.loss == "answers":
-                language = _with_classes(training, known, classifier.classes)
-            classifier.pretrain(source, language, recipe=stage, teachers=teachers, **options)
+            classifier.pretrain(source, captions, recipe=stage, teachers=teachers, **options)
             teachers = []  # a later stage has its own
     if not world.leads:
         return
@@ -237,14 +240,16 @@ def _labels(table: str) -> dict[str, str]:
     return dict(zip(files, map(str, catalog["label"]), strict=True))
 
 
-def _with_classes(training: TrainingSet, known: dict[str, str], classes: Any) -> VoteCaptions:
-    """Votes, and the classes of the labelled files, to be asked for."""
-    from gmc_astro.learning import VoteCaptions, class_shares
+def _asked_for(
+    training: TrainingSet, known: dict[str, str], classes: Any
+) -> tuple[ClassScheme, np.ndarray]:
+    """Classes that a training may ask for, and the share of each in each row."""
+    from gmc_astro.learning import class_shares
     from gmc_astro.morphology import ClassScheme
 
     scheme = ClassScheme.from_any(classes)
     shares, _ = class_shares([known.get(path) for path in training.paths], scheme.names)
-    return VoteCaptions(training.votes, classes=(scheme, shares))
+    return scheme, shares
 
 
 def _calibrate(

@@ -273,8 +273,9 @@ def as_captions(
     >>> type(captions).__name__
     'FixedCaptions'
     """
-    if isinstance(votes_or_captions, FixedCaptions | VoteCaptions):
-        captions: Captions = votes_or_captions
+    captions: Captions
+    if hasattr(votes_or_captions, "relation"):
+        captions = votes_or_captions
     elif isinstance(votes_or_captions, VoteTable):
         writer = CaptionWriter(votes_or_captions.tree, style)
         captions = VoteCaptions(votes_or_captions, writer)

@@ -272,18 +272,20 @@ class Pairs:
 
     Parameters
     ----------
-    own : `~torch.Tensor` of int
-        Which of the distinct captions is each image's, shape (B,). For ``"answers"``: number of
-        the question of each sentence, shape (M,).
+    own : `~torch.Tensor` of int, shape (B,), optional
+        Which of the distinct captions is each image's; none for ``"answers"``.
     target : `~torch.Tensor`, optional
         For ``"relation"``: relation, shape (B, M). For ``"soft"`` and ``"sigmoid"``: similarity,
         shape (B, B). For ``"answers"``: shares, shape (B, M).
+    questions : `~torch.Tensor` of int, shape (M,), optional
+        For ``"answers"``: number of the question of each sentence.
     weights : `~torch.Tensor`, shape (Q,), optional
         For ``"answers"``: weight of each question.
     """
 
-    own: Tensor
+    own: Tensor | None = None
     target: Tensor | None = None
+    questions: Tensor | None = None
     weights: Tensor | None = None
 
 
@@ -305,6 +307,6 @@ LOSSES: dict[str, Loss] = {
         images, texts[pairs.own], pairs.target, scale, bias
     ),
     "answers": lambda images, texts, pairs, scale, bias: answer_loss(
-        images, texts, pairs.target, pairs.own, pairs.weights, scale
+        images, texts, pairs.target, pairs.questions, pairs.weights, scale
     ),
 }

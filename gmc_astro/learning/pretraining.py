@@ -173,7 +173,7 @@ def pretrain(
     run = _Run(encoder, source, captions, settings, leaks, world, teachers)
     if folder is not None:
         header = {"excluded": excluded.tolist()} if exclude is not None else {}
-        board, inputs = tensorboard and world.leads, _inputs(source, captions, leaks)
+        board, inputs = tensorboard and world.leads, _inputs(source, captions, leaks, settings)
         run.keep(RunFolder(folder, settings, header, inputs=inputs, tensorboard=board), resume)
     with run.trainer.prepared():
         run.all_epochs(save_every, progress and world.leads, validation)
@@ -192,13 +192,17 @@ def _first(ids: np.ndarray, n: int = 10) -> str:
     return ", ".join(ids[:n].tolist()) + (" ..." if len(ids) > n else "") if len(ids) else "none"
 
 
-def _inputs(source: ImageSource, captions: Captions, leaks: np.ndarray) -> dict[str, str]:
-    """Hashes of what a run learns from: of its images, and of a thousand captions or so."""
+def _inputs(
+    source: ImageSource, captions: Captions, leaks: np.ndarray, settings: PretrainSettings
+) -> dict[str, str]:
+    """Hashes of what a run learns from: images, and a thousand captions or so, or all answers."""
+    images = {"source": source.identity(), "excluded": np.flatnonzero(leaks).tolist()}
+    if settings.loss == "answers":
+        return {"images": document_hash(images), "answers": captions.questions.digest()}
     rows = np.flatnonzero(~leaks)
     some = rows[:: max(len(rows) // 1024, 1)]
     mirrored = np.zeros(len(some), bool)
     written = captions.write(some, epoch=0, seed=0, flipped=mirrored) if len(some) else []
-    images = {"source": source.identity(), "excluded": np.flatnonzero(leaks).tolist()}
     return {"images": document_hash(images), "captions": document_hash({"written": written})}
 
 

@@ -6,12 +6,14 @@ sentence for each answer, as it will be when somebody classifies it in words.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from torch import Generator, randint
 
+from gmc_astro.learning.predictions import document_hash
 from gmc_astro.morphology import PHRASES, ClassScheme, VoteTable
 from gmc_astro.morphology.phrases import ABSENCES, as_sentences
 
@@ -126,6 +128,18 @@ class Questions:
             np.concatenate([self.shares, other.shares], axis=1),
             np.concatenate([self.weights, other.weights]),
         )
+
+    def digest(self) -> str:
+        """SHA-256 of the answers and of the ways to say them.
+
+        Returns
+        -------
+        digest : str
+            64 hexadecimal digits.
+        """
+        said = {"sentences": self.sentences, "numbers": self.numbers.tolist()}
+        said["shares"] = hashlib.sha256(np.ascontiguousarray(self.shares)).hexdigest()
+        return document_hash(said)
 
     def draw(self, generator: Generator) -> list[str]:
         """Draw a sentence for each answer.

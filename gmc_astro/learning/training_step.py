@@ -344,8 +344,13 @@ class Trainer:
     def _answers(self, rows: np.ndarray) -> Pairs:
         """What the loss is to know of which answers are right."""
         questions = self.questions
-        values = (questions.numbers, questions.shares[rows], questions.weights)
-        return Pairs(*(torch.from_numpy(value).to(self.encoder.device) for value in values))
+        told = {
+            "target": questions.shares[rows],
+            "questions": questions.numbers,
+            "weights": questions.weights,
+        }
+        device = self.encoder.device
+        return Pairs(**{name: torch.from_numpy(value).to(device) for name, value in told.items()})
 
     def _own_gpu(self) -> list[torch.device]:
         return [self.encoder.device] if self.encoder.device.type == "cuda" else []

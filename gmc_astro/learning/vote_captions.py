@@ -123,7 +123,7 @@ class VoteCaptions:
         fractions = self._seen(rows, flipped).fractions
         values = np.nan_to_num(fractions)
         difference = cdist(values, values, "cityblock") / 2
-        known = self._questions(~np.isnan(fractions))
+        known = self._voted_on(~np.isnan(fractions))
         either = known.shape[1] - (~known).astype(np.float32) @ (~known).T
         # without any question in common nothing says that they are alike
         distance = np.where(either > 0, difference / np.maximum(either, 1), np.inf)
@@ -148,7 +148,7 @@ class VoteCaptions:
             return np.zeros((len(rows), 0), np.float32)
         return counts[:, [self.votes.tree.index(*pair) for pair in self.answers]]
 
-    def _questions(self, known: np.ndarray) -> np.ndarray:
+    def _voted_on(self, known: np.ndarray) -> np.ndarray:
         """Which questions have votes, (B, Q), from which answers have, (B, A)."""
         tree = self.votes.tree
         return np.stack([known[:, tree.columns(q.name)].any(axis=1) for q in tree.questions], 1)

@@ -106,7 +106,8 @@ def test_gradients_are_those_of_the_loss(features, name):
     pairs = Pairs(own, relation if name == "relation" else similarity)
     if name == "answers":  # two questions of two answers, of which one image was not asked
         shares = torch.tensor([[1, 0, 0.5, 0.5], [0, 1, torch.nan, torch.nan]]).repeat(3, 1)
-        pairs = Pairs(torch.tensor([0, 0, 1, 1]), shares.double(), torch.tensor([1.0, 8.0]))
+        numbers, weights = torch.tensor([0, 0, 1, 1]), torch.tensor([1.0, 8.0])
+        pairs = Pairs(target=shares.double(), questions=numbers, weights=weights)
     assert torch.autograd.gradcheck(
         lambda *values: LOSSES[name](values[0], values[1], pairs, values[2], values[3]),
         (images, texts, scale, bias),

@@ -98,6 +98,36 @@ def test_captions_stay_as_they_are(votes):
         as_captions(captions, 2)
 
 
+def test_captions_of_ones_own_stay_too(votes):
+    class Own:
+        """Captions that are no subclass of the package's."""
+
+        def __init__(self, captions):
+            self.captions = captions
+
+        def __len__(self):
+            return len(self.captions)
+
+        def __getattr__(self, name):
+            return getattr(self.captions, name)
+
+    own = Own(VoteCaptions(votes))
+    assert as_captions(own, len(votes)) is own
+
+
+def test_a_run_goes_on_with_the_same_answers_only(fresh_encoder, pictures, votes, tmp_path):
+    scheme = ClassScheme.from_any(["a round galaxy", "a flat galaxy"])
+    first, _ = class_shares(["a round galaxy", "a flat galaxy"] * 20, scheme.names)
+    source = open_images(pictures)
+    options = {"settings": PretrainSettings(epochs=1, batch_size=20, loss="answers")}
+    options |= {"folder": tmp_path, "progress": False}
+    pretrain(fresh_encoder, source, VoteCaptions(votes, classes=(scheme, first)), **options)
+    pretrain(fresh_encoder, source, VoteCaptions(votes, classes=(scheme, first)), **options)
+    other = VoteCaptions(votes, classes=(scheme, first[:, ::-1]))
+    with pytest.raises(InputError, match="answers"):
+        pretrain(fresh_encoder, source, other, **options)
+
+
 def test_sentences_have_no_answers_nor_have_labels_that_are_all_the_same(fresh_encoder, pictures):
     source, n = open_images(pictures), len(pictures)
     settings = PretrainSettings(epochs=1, loss="answers")
