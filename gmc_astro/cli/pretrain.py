@@ -24,7 +24,7 @@ __all__ = ["command"]
 SECTIONS = {
     "model": {"architecture", "weights", "name", "classes", "calibrate", "dtype", "card"},
     "images": {
-        *("root", "tables", "size", "outlines", "exclude"),
+        *("root", "tables", "marked", "size", "outlines", "exclude"),
         *("holdout", "holdouts", "repeats", "simulated"),
     },
     "contract": {"recipe", "framing", "span", "pixel_scale"},
@@ -42,6 +42,7 @@ BESIDES = {
     "teachers": {"size", "pixels", "towers"},
     "taught": {"itself"},
     "shifted": {"itself"},
+    "asked": {"repeats"},
 }
 
 
@@ -142,14 +143,21 @@ def _pretrain(
     model, images = settings["model"], settings["images"]
     card = Path(config).with_name(model["card"]).read_text() if config and "card" in model else None
     folder = make_folder(Path(f"{output}.run"))
-    found = _tables(tables, images) + _simulated(images.get("simulated", {}), folder, world)
-    shares = {key: images[key] for key in ("holdout", "holdouts", "repeats") if key in images}
-    parts = split_tables(found, exclude=images.get("exclude", ()), **shares)
-    say(f"{sum(map(len, parts))} images in {len(found)} tables")
-    if images.get("outlines", True):
-        parts = _with_outlines(parts, folder / "axis_ratios.npz", world)
-    training, held_out = parts
-    say(f"{len(training)} to train on, {len(held_out)} held out")
+    found = _tables(tables, images) + _marked(images, config, folder, world)
+    found += _simulated(images.get("simulated", {}), folder, world)
+    marked = dict.fromkeys(images.get("marked", ()), 0.0)  # of what is marked nothing is held out
+    shares = {"holdouts": marked | images.get("holdouts", {})}
+    shares |= {"holdout": images["holdout"]} if "holdout" in images else {}
+    repeats, outlines = images.get("repeats", {}), images.get("outlines", True)
+
+    def read(repeats: dict[str, int]) -> tuple[TrainingSet, TrainingSet]:
+        excluded = images.get("exclude", ())
+        parts = split_tables(found, exclude=excluded, repeats=repeats, **shares)
+        return _with_outlines(parts, folder / "axis_ratios.npz", world) if outlines else parts
+
+    training, held_out = read(repeats)
+    numbers = f"{len(training)} to train on, {len(held_out)} held out"
+    say(f"{len(training) + len(held_out)} images in {len(found)} tables\n{numbers}")
 
     classifier = GalaxyMorphologyClassifier(
         model.get("architecture", "compact"),
@@ -159,18 +167,21 @@ def _pretrain(
     )
     classifier.encoder.name = model.get("name", Path(output).name)
     pixels = images.get("size") or classifier.encoder.contract.size
-    if images.get("holdouts") and options["exclude"] is None and len(held_out):
+    shared = marked or images.get("holdouts")
+    if shared and options["exclude"] is None and len(held_out):
         options["exclude"] = held_out.images(224)  # the same galaxies in other tables
     known: dict[str, str] = {}
     if "calibrate" in model:
         known = _labels(_tables((), {**images, "tables": [model["calibrate"]]})[0])
-    classes = _asked_for(training, known, classifier.classes) if known else None
     teachers: list[Encoder] = []
     for stage, kept, besides in _stages(recipe, settings, folder, options.pop("epochs")):
         encoder = classifier.encoder
         if "size" in besides:
             encoder.set_image_size(besides["size"])
         pixels = besides.get("pixels", pixels)
+        if "repeats" in besides:
+            training, _ = read(repeats | besides["repeats"])
+            say(f"{len(training)} to train on, with the repeats of this stage")
         # the paper's public code watched the images that it trained on
         watched, source = training if stage.defects else held_out, training.images(pixels)
         validation = None
@@ -179,6 +190,7 @@ def _pretrain(
             validation = partial(validate, source=images_of, votes=watched.votes)
         options |= {"folder": kept, "validation": validation}
         writer = CaptionWriter(training.votes.tree, stage.caption_style)
+        classes = _asked_for(training, known, classifier.classes) if known else None
         captions = VoteCaptions(training.votes, writer, classes=classes)
         if "tower" in besides:
             say(f"Teacher {besides['tower']}")
@@ -290,12 +302,43 @@ def _tables(given: tuple[str, ...], images: dict[str, Any]) -> list[str]:
 
     if given:
         return list(given)
-    root = os.path.expandvars(images.get("root", ""))
-    if "$" in root:
-        raise InputError(f"images.root is {root}: set that environment variable to the data folder")
+    root = _root(images)
     if not images.get("tables"):
         raise InputError("give tables of images, or a configuration that names them")
     return [os.path.join(root, name) for name in images["tables"]]
+
+
+def _root(images: dict[str, Any]) -> str:
+    """Folder that the configuration's names start from."""
+    import os
+
+    from gmc_astro.exceptions import InputError
+
+    root = os.path.expandvars(images.get("root", ""))
+    if "$" in root:
+        raise InputError(f"images.root is {root}: set that environment variable to the data folder")
+    return root
+
+
+def _marked(images: dict[str, Any], config: str | None, folder: Path, world: World) -> list[str]:
+    """Tables beside the configuration, whose files are below its root: copies that say where."""
+    from pathlib import Path
+
+    from gmc_astro.sources import read_catalog
+    from gmc_astro.sources.tables import file_column
+
+    found = []
+    for name in images.get("marked", ()):
+        copy = folder / name
+        if world.leads:
+            table = read_catalog(Path(config).with_name(name))
+            files = file_column(table, None, _root(images))
+            table["id"] = file_column(table, None, None)  # the same on every machine
+            table["file"] = files
+            table.write(copy, overwrite=True)
+        world.wait()
+        found.append(str(copy))
+    return found
 
 
 def _start(model: dict[str, Any]) -> str | None:
@@ -338,7 +381,7 @@ def _simulated(numbers: dict[str, int], folder: Path, world: World) -> list[str]
 
 def _with_outlines(
     parts: tuple[TrainingSet, TrainingSet], kept: Path, world: World
-) -> list[TrainingSet]:
+) -> tuple[TrainingSet, TrainingSet]:
     """Measure outlines once; an interrupted run finds them, of these very files, in its folder."""
     import os
     from dataclasses import replace
@@ -349,16 +392,17 @@ def _with_outlines(
 
     everything = TrainingSet.concatenate(parts)
     paths = np.array([os.path.abspath(path) for path in everything.paths])
-    known = kept.is_file() and np.array_equal(np.load(kept)["paths"], paths)
+    files, once, rows = np.unique(paths, return_index=True, return_inverse=True)
+    known = kept.is_file() and np.array_equal(np.load(kept)["paths"], files)
     world.wait()
     if not known and world.leads:
-        _, once, rows = np.unique(paths, return_index=True, return_inverse=True)
-        galaxies = TrainingSet(tuple(paths[once]), everything.votes[once])
+        galaxies = TrainingSet(tuple(files), everything.votes[once])
         measured = measure_outlines(galaxies.images(224), progress=True)
-        np.savez_compressed(kept, paths=paths, axis_ratios=measured[rows])
+        np.savez_compressed(kept, paths=files, axis_ratios=measured)
     world.wait()
-    ratios = np.split(np.load(kept)["axis_ratios"], [len(parts[0])])
-    return [
+    ratios = np.split(np.load(kept)["axis_ratios"][rows], [len(parts[0])])
+    training, held_out = (
         replace(part, votes=part.votes.with_outline(values))
         for part, values in zip(parts, ratios, strict=True)
-    ]
+    )
+    return training, held_out

@@ -111,6 +111,18 @@ def _from_rings(table: Table) -> np.ndarray:
     return fractions
 
 
+def _from_marks(table: Table) -> np.ndarray:
+    """Bars and rings that somebody marked in galaxies which show their disk: 1, 0, or empty."""
+    fractions = _unknown(table)
+    bar, ring = (number(table, name) for name in ("bar", "ring"))
+    for value, answer in ((1, "bar"), (0, "no_bar")):
+        for pair in (*LABEL_TREE.path("bar"), ("bar", answer)):
+            fractions[bar == value, LABEL_TREE.index(*pair)] = 1
+    fractions[:, LABEL_TREE.index("odd_feature", "ring")] = ring
+    fractions[ring == 1, LABEL_TREE.index("odd", "yes")] = 1
+    return fractions
+
+
 def _from_examples(table: Table) -> np.ndarray:
     """One question and answer a row; questions that the tree does not have say nothing."""
     fractions = _unknown(table)
@@ -139,6 +151,7 @@ def _from_gz2_class(table: Table) -> np.ndarray:
 LABEL_LAYOUTS: tuple[tuple[set[str], Callable[[Table], np.ndarray]], ...] = (
     ({"spiral", "gz1_class"}, _from_pool),
     ({"ring", "featured_fraction"}, _from_rings),
+    ({"bar", "ring"}, _from_marks),
     ({"question", "answer"}, _from_examples),
     ({"gz2_class"}, _from_gz2_class),
     ({"label"}, _from_labels),

@@ -316,6 +316,33 @@ def test_pretrain_in_all_stages_with_simulated_galaxies(folder, training_table):
     assert "spherical" not in known or "ball" not in known
 
 
+def test_marks_beside_a_configuration_and_the_repeats_of_a_stage(folder, training_table, labels):
+    """Files of the marks are below the root; only the last stage shows them three times."""
+    config = CONFIG.format(epochs=1) + "[asked]\nepochs = 1\nrepeats = { 'marks.csv' = 3 }\n"
+    images = f"[images]\nroot = '{folder}'\ntables = ['train.csv']\nmarked = ['marks.csv']\n"
+    (folder / "of").mkdir()
+    (folder / "of" / "config.toml").write_text(config.replace("[images]\n", images))
+    table = Table.read(training_table)[["file"]]
+    table["bar"], table["ring"] = np.arange(len(table)) % 2, 0
+    table.write(folder / "of" / "marks.csv")
+    model = folder / "mine"
+    said = run("pretrain", "--config", folder / "of" / "config.toml", "-o", model).output
+    names = [str(name) for name in table["file"]]
+    ids = TrainingSet.read([training_table]).votes.ids.tolist()
+    held_out = sum(not hash_is_kept(name, 0.3) for name in ids)
+    once = 2 * len(names) - held_out
+    assert f"{once} to train on, {held_out} held out" in said
+    assert f"{once + 2 * len(names)} to train on, with the repeats of this stage" in said
+    log = (folder / "mine.run" / "asked" / "training_log.jsonl").read_text().splitlines()
+    left_out = json.loads(log[0])["excluded"]  # marks of galaxies that are held out
+    assert len(left_out) >= 3 * held_out
+    assert set(left_out) & set(names)
+    copied = TrainingSet.read([folder / "mine.run" / "marks.csv"])
+    assert list(copied.paths) == [str(folder / name) for name in names]
+    barred = copied.votes.fraction("bar", "bar")
+    np.testing.assert_array_equal(np.nan_to_num(barred), np.arange(len(names)) % 2)
+
+
 def test_words_of_a_pretrained_model_are_asked_for_and_calibrated(folder, labels):
     table = Table.read(folder / "labels.csv")
     table["label"] = np.where(labels == "round", "smooth_completely_round", "edge_on")

@@ -62,6 +62,21 @@ def test_what_a_label_supports_and_rules_out(label, claim, expected):
     assert relation(labelled(label), claim) == expected
 
 
+def test_bars_and_rings_that_were_marked():
+    """A mark says that the galaxy shows its disk; what is not marked is not known."""
+    marks = {"file": ["1", "2", "3"], "bar": [1, 0, None], "ring": [None, 0, 1]}
+    votes = VoteTable.read(Table.from_pandas(pd.DataFrame(marks)))
+    barred, plain, ringed = votes[:1], votes[1:2], votes[2:]
+    found = [[relation(v, claim) for claim in ("bar", "no_bar")] for v in (barred, plain, ringed)]
+    assert found == [[1, -1], [-1, 1], [0, 0]]
+    assert relation(barred, "edge_on") == relation(plain, "smooth") == -1
+    rings = votes.fraction("odd_feature", "ring")
+    np.testing.assert_array_equal(rings, np.float32([np.nan, 0, 1]))
+    questions = [q.name for q in votes.tree.questions]
+    asked = votes.asked()[:, [questions.index("bar"), questions.index("odd_feature")]]
+    assert asked.tolist() == [[True, False], [True, True], [False, True]]
+
+
 def test_one_false_claim_makes_a_caption_false():
     votes = labelled("spiral").with_outline([0.9])
     assert relation(votes, "spiral", "round") == 1
