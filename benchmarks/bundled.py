@@ -287,10 +287,8 @@ def by_eye(parts: Parts) -> tuple[dict, list[str]]:
     everything = TrainingSet.read([parts.data / "decals_rings"])
     labels = dict(zip(everything.paths, ring_labels(everything), strict=True))
     truth = np.array([labels[str(parts.data / file)] for file in reader["file"]])
-    auc, ends = (
-        round(float(roc_auc_score(truth, reader["score"])), 3),
-        auc_interval(truth, reader["score"]),
-    )
+    auc = round(float(roc_auc_score(truth, reader["score"])), 3)
+    ends = auc_interval(truth, reader["score"])
     results["a reader's rings"] = {"galaxies": len(truth), "auc": auc, "interval_95": ends}
     lines.append(
         f"  a reader's scores of {len(truth)} rings, against their labels: AUC {auc:.3f} {ends}"
