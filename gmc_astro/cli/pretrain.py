@@ -146,8 +146,8 @@ def _pretrain(
     found = _tables(tables, images) + _marked(images, config, folder, world)
     found += _simulated(images.get("simulated", {}), folder, world)
     marked = dict.fromkeys(images.get("marked", ()), 0.0)  # of what is marked nothing is held out
-    shares = {"holdouts": marked | images.get("holdouts", {})}
-    shares |= {"holdout": images["holdout"]} if "holdout" in images else {}
+    shares = {key: images[key] for key in ("holdout", "holdouts") if key in images}
+    shares["holdouts"] = marked | shares.get("holdouts", {})
     repeats, outlines = images.get("repeats", {}), images.get("outlines", True)
 
     def read(repeats: dict[str, int]) -> tuple[TrainingSet, TrainingSet]:
