@@ -84,6 +84,7 @@ class Parts:
 
     def __init__(self, data: Path, classifier: GalaxyMorphologyClassifier) -> None:
         self.data, self.classifier = data, classifier
+        self.embedded: dict[tuple[str, ...], np.ndarray] = {}
 
     def split(self, name: str) -> tuple[TrainingSet, TrainingSet]:
         """Rows of a table as its pretraining split them."""
@@ -92,7 +93,9 @@ class Parts:
 
     def embed(self, part: TrainingSet) -> np.ndarray:
         """Embeddings of a part, averaged over eight orientations."""
-        return self.classifier.embed(part.images(224))
+        if part.paths not in self.embedded:
+            self.embedded[part.paths] = self.classifier.embed(part.images(224))
+        return self.embedded[part.paths]
 
 
 def check_leakage(data: Path, held_out: list[TrainingSet]) -> dict[str, int]:
@@ -100,18 +103,19 @@ def check_leakage(data: Path, held_out: list[TrainingSet]) -> dict[str, int]:
     tables = [data / name for name in CONFIG["tables"]]
     keys = ("holdout", "holdouts", "exclude")
     training, _ = split_tables(tables, **{key: CONFIG[key] for key in keys})
-    tested = {path for part in held_out for path in part.paths}
-    for name in CONFIG.get("marked", ()):
-        marked = {str(data / file) for file in Table.read(ROOT / "configs" / name)["file"]}
-        if both := sorted(marked & tested):
-            sys.exit(f"{name} marks galaxies that are held out: {both[:5]}")
     known, _ = hash_source(training.images(224))
     hashes = np.concatenate([hash_source(part.images(224))[0] for part in held_out])
     bits = nearest_bits(known, hashes)
-    alike = set(training.votes.ids[bits <= SAME_GALAXY].tolist())
+    same = np.flatnonzero(bits <= SAME_GALAXY)
+    alike = set(training.votes.ids[same].tolist())
     left_out = set(json.loads(LOG.read_text().splitlines()[0]).get("excluded", ()))
     if alike - left_out:
         sys.exit(f"held-out galaxies were trained on: {sorted(alike - left_out)}")
+    shown = {path for part in held_out for path in part.paths} | {training.paths[i] for i in same}
+    for name in CONFIG.get("marked", ()):
+        marked = {str(data / file) for file in Table.read(ROOT / "configs" / name)["file"]}
+        if both := sorted(marked & shown):
+            sys.exit(f"{name} marks galaxies that are held out: {both[:5]}")
     return {
         "training images": len(training) - len(alike),
         "held-out images": len(hashes),
@@ -255,11 +259,17 @@ def examples(parts: Parts) -> tuple[dict, list[str]]:
         }
         scheme = ClassScheme(question, prompts)
         score = probabilities(parts.classifier, scheme, embeddings[rows])[:, 1]
-        auc, ends = round(float(roc_auc_score(truth, score)), 3), auc_interval(truth, score)
-        results[title] = {"yes": int(truth.sum()), "no": int((1 - truth).sum()), "auc": auc}
-        results[title]["interval_95"] = ends
-        lines.append(f"  {title:<22} {counts:<10} AUC {auc:.3f} {ends}")
+        results[title], line = told_apart(title, truth, score)
+        lines.append(line)
     return results, lines
+
+
+def told_apart(title: str, truth: np.ndarray, score: np.ndarray) -> tuple[dict, str]:
+    """How well a score tells yes from no: numbers, and a line of the table."""
+    yes, no = int(truth.sum()), int((1 - truth).sum())
+    auc, ends = round(float(roc_auc_score(truth, score)), 3), auc_interval(truth, score)
+    line = f"  {title:<22} {f'{yes} and {no}':<10} AUC {auc:.3f} {ends}"
+    return {"yes": yes, "no": no, "auc": auc, "interval_95": ends}, line
 
 
 def by_eye(parts: Parts) -> tuple[dict, list[str]]:
@@ -270,19 +280,17 @@ def by_eye(parts: Parts) -> tuple[dict, list[str]]:
         _, held_out = parts.split(name)
         embeddings = dict(zip(held_out.paths, parts.embed(held_out), strict=True))
         for column, scheme in (("bar", BARS), ("ring", RINGS)):
-            known = {str(parts.data / row["file"]): row[column] for row in marks}
-            known = {
-                k: int(v) for k, v in known.items() if k in embeddings and v is not np.ma.masked
-            }
+            marked = marks[~np.ma.getmaskarray(marks[column])]
+            rows = [(str(parts.data / row["file"]), row[column]) for row in marked]
+            known = {path: int(mark) for path, mark in rows if path in embeddings}
             if not known:
                 continue
-            truth, shown = np.array(list(known.values())), np.array([embeddings[k] for k in known])
+            shown = np.array([embeddings[path] for path in known])
             score = probabilities(parts.classifier, scheme, shown)[:, 1]
-            counts = {"yes": int(truth.sum()), "no": int((1 - truth).sum())}
-            auc, ends = round(float(roc_auc_score(truth, score)), 3), auc_interval(truth, score)
-            results[f"{column}, {survey}"] = {**counts, "auc": auc, "interval_95": ends}
-            title, counted = f"{column} or not, {survey}", f"{counts['yes']} and {counts['no']}"
-            lines.append(f"  {title:<22} {counted:<10} AUC {auc:.3f} {ends}")
+            truth = np.array(list(known.values()))
+            told, line = told_apart(f"{column} or not, {survey}", truth, score)
+            results[f"{column}, {survey}"] = told
+            lines.append(line)
     reader = Table.read(ROOT / "benchmarks" / "rings_by_eye.csv")
     everything = TrainingSet.read([parts.data / "decals_rings"])
     labels = dict(zip(everything.paths, ring_labels(everything), strict=True))
