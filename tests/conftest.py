@@ -15,6 +15,9 @@ from astropy.modeling.models import Sersic2D
 from astropy.table import Table
 from astropy.wcs import WCS
 
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # they share the processors
+    os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // int(workers), 1)))
+
 TINY = {
     "embed_dim": 16,
     "vision_cfg": {

@@ -57,7 +57,7 @@ def test_what_the_readme_links_to_is_there():
 
 def test_the_two_commands_stand_between_their_marks():
     """`.ci/run` takes them from there."""
-    for mark, word in (("demo", "gmc-astro demo"), ("test", "pytest")):
+    for mark, word in (("demo", "gmc-astro demo"), ("test", "pytest -n logical")):
         part = README.split(f".. ci-{mark}-start")[1].split(f".. ci-{mark}-end")[0]
         (command,) = [line.strip() for line in part.splitlines() if line.startswith("   ")]
         assert command.startswith("pip install ")
