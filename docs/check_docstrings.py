@@ -39,7 +39,7 @@ PACKAGES = [
     "gmc_astro",
     *("gmc_astro.morphology", "gmc_astro.imaging", "gmc_astro.surveys", "gmc_astro.models"),
     *("gmc_astro.sources", "gmc_astro.learning", "gmc_astro.catalogs", "gmc_astro.evaluation"),
-    *("gmc_astro.plots", "gmc_astro.testing", "gmc_astro.exceptions"),
+    *("gmc_astro.plots", "gmc_astro.search", "gmc_astro.testing", "gmc_astro.exceptions"),
 ]
 #: numpydoc's codes: unknown section, no docstring, parameter missing or unknown, no Returns, no
 #: Yields. Their order is free, so that one line can stand for several ("As for `zero_shot`").

@@ -28,6 +28,7 @@ FLOORS: dict[str, tuple[int, set[str]]] = {
     "plots": (5, {"matplotlib", "sklearn", "umap"}),
     "evaluation": (6, {"torch", "sklearn", "scipy", "tqdm", "requests"}),
     "catalogs": (6, {"distributed", "h5py", "pandas", "pyarrow", "torch", "tqdm"}),
+    "search": (6, set()),
     "cli": (7, {"click", "skimage"}),
     "__main__": (8, set()),
 }

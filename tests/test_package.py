@@ -47,7 +47,7 @@ def test_every_public_name_is_there():
     "package",
     [
         *("morphology", "imaging", "models", "sources", "learning", "plots", "evaluation"),
-        "catalogs",
+        *("catalogs", "search"),
     ],
 )
 def test_all_lists_are_true(package):

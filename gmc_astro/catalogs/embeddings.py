@@ -139,9 +139,7 @@ def open_embeddings(
     if not (report or {}).get("complete"):
         raise InputError(f"{folder} is not complete: run classify_catalog again, it goes on")
     if classifier is not None:
-        ready = classifier.ready()
-        meta = ready.predict_embeddings(np.zeros((0, ready.encoder.dim))).meta
-        made, uses = manifest["weights_sha256"], weights_hash(ready, meta)
+        made, uses = manifest["weights_sha256"], weights_hash(classifier)
         if made != uses:
             raise InputError(
                 f"the embeddings in {folder} are of model {made[:12]}..., the classifier's is "

@@ -76,7 +76,7 @@ def describe_run(
         "format": FORMAT,
         "input": source.identity(),
         "model": dict(table.meta),
-        "weights_sha256": weights_hash(classifier, table.meta),
+        "weights_sha256": weights_hash(classifier),
         "head_sha256": _hash(learnt),
         "settings": dict(settings),
         "shards": {"number": len(cuts) - 1, "sha256": _hash(cuts)},
@@ -84,22 +84,20 @@ def describe_run(
     return json.loads(json.dumps(manifest))
 
 
-def weights_hash(classifier: GalaxyMorphologyClassifier, meta: Mapping[str, Any]) -> str:
+def weights_hash(classifier: GalaxyMorphologyClassifier) -> str:
     """Hash of the weights that a classifier embeds with.
 
     Parameters
     ----------
     classifier : `~gmc_astro.classifier.GalaxyMorphologyClassifier`
-        What ``ready`` gave.
-    meta : mapping
-        Of a table that it made.
+        Any; its model is loaded.
 
     Returns
     -------
     sha256 : str
         The checkpoint's; where its weights were changed, or there is none, that of all values.
     """
-    return meta["checkpoint_sha256"] or classifier.encoder.weights_sha256
+    return classifier.checkpoint_sha256 or classifier.encoder.weights_sha256
 
 
 def _is_learnt(name: str) -> bool:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from astropy.table import QTable, vstack
+from astropy.table import QTable
 
 from gmc_astro.catalogs.job import embed_batch, table_of
+from gmc_astro.catalogs.reading import stacked
 from gmc_astro.catalogs.resident import resident
 from gmc_astro.catalogs.shards import ranges_of
 from gmc_astro.exceptions import InputError
@@ -176,7 +177,7 @@ def _predict(
             vectors = embed_batch(classifier, batch, batch_size)
             parts.append((vectors, ImageBatch(batch.images[:0].copy(), batch.status, batch.start)))
         tables.append(table_of(classifier, source, rows, parts, {})[0])
-    return vstack(tables, metadata_conflicts="silent")
+    return stacked(tables)
 
 
 def _with_columns(frame: pd.DataFrame, table: QTable | None) -> pd.DataFrame:

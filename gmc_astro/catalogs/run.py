@@ -33,6 +33,7 @@ from gmc_astro.catalogs.manifest import (
     read_manifest,
 )
 from gmc_astro.catalogs.merging import merge_shards
+from gmc_astro.catalogs.reading import all_shards
 from gmc_astro.catalogs.report import REPORT_FILE, write_report
 from gmc_astro.catalogs.shards import RowRange, Shards, ranges_of
 from gmc_astro.exceptions import InputError, OutputError
@@ -362,15 +363,4 @@ def merge_catalog(
     ...     print(path.name)
     predictions.ecsv
     """
-    folder = Path(output)
-    manifest = read_manifest(folder)
-    if manifest is None:
-        raise InputError(f"{folder} holds no run of classify_catalog")
-    shards = Shards(folder / "shards")
-    ranges = shards.all_ranges()
-    if len(ranges) != manifest["shards"]["number"]:
-        raise InputError(
-            f"{folder} is not complete ({len(ranges)} of {manifest['shards']['number']} shards); "
-            "run classify_catalog again, it goes on"
-        )
-    return merge_shards(shards, ranges, path, overwrite=overwrite)
+    return merge_shards(*all_shards(output), path, overwrite=overwrite)

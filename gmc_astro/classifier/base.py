@@ -77,6 +77,11 @@ class ModelUser(ClassifierMixin, BaseEstimator):
         return self._is_tuned or self._was_trained
 
     @property
+    def checkpoint_sha256(self) -> str:
+        """Hash of the checkpoint's weights; empty where there is none, or it holds its own."""
+        return "" if self.holds_weights else self._checkpoint().sha256
+
+    @property
     def _was_trained(self) -> bool:
         """Whether the model itself was changed."""
         return any(hasattr(self, name) for name in _OF_TRAINING)

@@ -406,7 +406,7 @@ class Predicting(ModelUser):
         recipe = None if source is None else source.recipe
         return {
             "model": checkpoint.encoder.name,
-            "checkpoint_sha256": "" if self.holds_weights else checkpoint.sha256,
+            "checkpoint_sha256": self.checkpoint_sha256,
             "head": "fitted" if self.head_.is_fitted else "zero-shot",
             "classes": self.scheme_.name,
             "model_recipe": checkpoint.encoder.contract.recipe or "",

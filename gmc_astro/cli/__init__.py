@@ -8,7 +8,17 @@ import click
 
 __all__ = ["main"]
 
-COMMANDS = ("benchmark", "captions", "classify", "cutouts", "demo", "fit", "info", "pretrain")
+COMMANDS = (
+    "benchmark",
+    "captions",
+    "classify",
+    "cutouts",
+    "demo",
+    "fit",
+    "info",
+    "pretrain",
+    "search",
+)
 
 
 class _LazyGroup(click.Group):
@@ -37,6 +47,7 @@ def main() -> None:
       gmc-astro classify Galaxy10_DECals.h5 --classes "spiral galaxy,elliptical galaxy"
       gmc-astro classify --survey decals "184.85 5.79"
       gmc-astro classify survey.h5 -o run --merge parquet
+      gmc-astro search cutouts/ "a galaxy with a ring" --picture rings.png
       gmc-astro cutouts catalogue.ecsv --survey sdss -o cutouts.h5
       gmc-astro fit labels.csv -o my_model
       gmc-astro captions votes.csv -o captions.parquet

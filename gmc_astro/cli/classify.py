@@ -12,10 +12,12 @@ import click
 from gmc_astro.cli.common import (
     SOME_FAILED,
     account,
+    image_options,
     model_options,
     open_classifier,
     parse_classes,
     sentences,
+    source_options,
     stops_tidily,
     summary,
 )
@@ -50,17 +52,7 @@ SHOWN = 100_000  # rows of a table up to which the classes are counted
     help="Go on with what a stopped run left behind, or start anew.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
-@click.option("--key", help="Data set of an HDF5 file, or column of a table.")
-@click.option(
-    "--framing",
-    type=click.Choice(["auto", "petrosian", "fixed", "none"]),
-    default="auto",
-    show_default=True,
-    help="How FITS images, flux and positions are cut out.",
-)
-@click.option(
-    "--survey", help="Take IMAGES as a position, or a catalogue, in this survey: decals, sdss..."
-)
+@image_options
 @click.option(
     "--embeddings",
     type=click.Choice(["float16", "float32"]),
@@ -120,8 +112,7 @@ def command(
     """
     classifier = open_classifier(model, weights, device, views, parse_classes(classes))
     inputs = images[0] if len(images) == 1 else list(images)
-    given = {"key": key, "survey": survey}
-    source = {name: value for name, value in given.items() if value} | {"framing": framing}
+    source = source_options(key, framing, survey)
     if not output:
         ctx.exit(_print(classifier, inputs, source))
     options: dict[str, Any] = {"rows_per_shard": rows_per_shard, **source}
@@ -245,18 +236,14 @@ def _is_made(parts: Path, path: Path) -> bool:
 
 def _classes(parts: Path) -> list[str]:
     """How many rows each class has, of a run that is not too long to be read for it."""
-    from astropy.table import vstack
-
     from gmc_astro.catalogs import read_report
+    from gmc_astro.catalogs.reading import stacked
     from gmc_astro.catalogs.shards import Shards
 
     if read_report(parts)["rows"] > SHOWN:
         return []
     shards = Shards(parts / "shards")
-    table = vstack(
-        [shards.read(rows)["label", "status"] for rows in shards.all_ranges()],
-        metadata_conflicts="silent",
-    )
+    table = stacked([shards.read(rows)["label", "status"] for rows in shards.all_ranges()])
     return summary(table, table.meta["class_names"])
 
 

@@ -25,11 +25,13 @@ __all__ = [
     "SOME_FAILED",
     "STOPPED",
     "account",
+    "image_options",
     "model_options",
     "open_classifier",
     "parse_classes",
     "read_settings",
     "sentences",
+    "source_options",
     "stops_tidily",
     "summary",
 ]
@@ -60,6 +62,35 @@ def model_options(command: Callable) -> Callable:
             help="Orientations to average over; fewer is faster.",
         ),
     ]
+    return _with_options(command, options)
+
+
+def image_options(command: Callable) -> Callable:
+    """Add the options that say what images are and how they are cut out."""
+    options = [
+        click.option("--key", help="Data set of an HDF5 file, or column of a table."),
+        click.option(
+            "--framing",
+            type=click.Choice(["auto", "petrosian", "fixed", "none"]),
+            default="auto",
+            show_default=True,
+            help="How FITS images, flux and positions are cut out.",
+        ),
+        click.option(
+            "--survey",
+            help="Take IMAGES as a position, or a catalogue, in this survey: decals, sdss...",
+        ),
+    ]
+    return _with_options(command, options)
+
+
+def source_options(key: str | None, framing: str, survey: str | None) -> dict[str, Any]:
+    """Return what `image_options` gave, as ``open_images`` takes it."""
+    given = {"key": key, "survey": survey}
+    return {name: value for name, value in given.items() if value} | {"framing": framing}
+
+
+def _with_options(command: Callable, options: Sequence[Callable]) -> Callable:
     for option in reversed(options):
         command = option(command)
     return command

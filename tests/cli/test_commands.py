@@ -88,6 +88,14 @@ def test_classify_writes_csv_for_other_programs(folder, tiny_folder):
         assert re.search(rf"^  {name} +{(table['label'] == name).sum()} ", said, flags=re.M)
 
 
+def test_each_class_is_counted_once_whatever_the_shards(folder, tiny_folder):
+    out = folder / "out.ecsv"
+    command = ("classify", folder / "*.png", "--model", tiny_folder, "--classes", "2,5", "-o", out)
+    said = run(*command, "--rows-per-shard", 8).stdout.splitlines()
+    assert [line.split()[0] for line in said] == ["2", "5", "Table:"]
+    assert sum(int(line.split()[1]) for line in said[:2]) == 40
+
+
 def test_classify_counts_what_failed(folder, tiny_folder):
     (folder / "07.png").write_bytes((folder / "07.png").read_bytes()[:200])
     result = run(
