@@ -147,6 +147,14 @@ def test_gallery_shows_labels_and_probabilities(pictures):
     assert len(set(colours.values())) == 2
 
 
+def test_names_of_galaxies_have_no_colours_of_classes(pictures):
+    figure = plots.gallery(pictures[:2], probabilities=[0.9, 0.5], names=["NGC_1", "NGC_2"])
+    shown = [(axes.get_title(), axes.title.get_color()) for axes in figure.axes[:2]]
+    assert shown == [("NGC_1", "white"), ("NGC_2", "white")]
+    with pytest.raises(InputError, match="1 names for 2 images"):
+        plots.gallery(pictures[:2], names=["NGC_1"])
+
+
 def test_gallery_with_a_line_a_class(pictures):
     rows = {"spiral": [3, 1], "smooth": [], "edge_on": [0]}
     figure = plots.gallery(pictures, rows=rows, columns=2, title="Examples")

@@ -251,8 +251,8 @@ def _draw(source: ImageSource, table: QTable, title: str, path: Path) -> None:
         next(source.iter_batches(1, start=row, stop=row + 1)).images[0]
         for row in table["row"].tolist()
     ]
-    names = table["id"].tolist() if "id" in table.colnames else table["row"].astype(str).tolist()
-    sheet = plots.gallery(images, names, table["score"], title=title)
+    names = table["id"].tolist()
+    sheet = plots.gallery(images, probabilities=table["score"], names=names, title=title)
     with writing(path):
         sheet.savefig(path, dpi=100)
 

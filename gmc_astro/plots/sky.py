@@ -110,6 +110,7 @@ def gallery(
     labels: Sequence[str] | None = None,
     probabilities: Sequence[float] | None = None,
     *,
+    names: Sequence[str] | None = None,
     rows: Mapping[str, ArrayLike] | None = None,
     columns: int = 6,
     title: str = "",
@@ -124,6 +125,8 @@ def gallery(
         Written above each image; a colour for each.
     probabilities : sequence of float, shape (N,), optional
         Written into each image; nothing for NaN.
+    names : sequence of str, shape (N,), optional
+        Written above each image in white, where there are no labels.
     rows : mapping of str to array_like of int or bool, optional
         Images to show, their numbers or a mask of shape (N,), a line for each entry. Default
         is all images, one after the other.
@@ -140,8 +143,8 @@ def gallery(
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If there is no image to show, ``rows`` are none of theirs, or labels or probabilities
-        differ from images in number.
+        If there is no image to show, ``rows`` are none of theirs, or labels, probabilities or
+        names differ from images in number.
 
     Examples
     --------
@@ -150,12 +153,13 @@ def gallery(
     >>> images = np.zeros((2, 32, 32, 3), dtype=np.uint8)
     >>> sheet = gallery(images, ["spiral", "smooth"], [0.9, 0.7])
     """
-    for what, values in (("labels", labels), ("probabilities", probabilities)):
+    given = {"labels": labels, "probabilities": probabilities, "names": names}
+    for what, values in given.items():
         if values is not None and len(values) != len(images):
             raise InputError(f"{len(values)} {what} for {len(images)} images; give one an image")
     lines = _lines(len(images), rows, columns)
-    names = list(rows) if rows is not None else [] if labels is None else list(labels)
-    colours = class_colours(list(dict.fromkeys(map(str, names))))
+    shown = list(rows) if rows is not None else [] if labels is None else list(labels)
+    colours = class_colours(list(dict.fromkeys(map(str, shown))))
     figure = new_figure(1.7 * columns + 0.6, 2.0 * len(lines) + 0.6, background="black")
     figure.suptitle(title, color="white", fontsize=16)
     grid = figure.subplots(len(lines), columns, squeeze=False)
@@ -176,6 +180,8 @@ def gallery(
             if labels is not None and not name:
                 label = str(labels[i])
                 axes.set_title(readable(label), color=colours[label], fontsize=9)
+            elif names is not None:
+                axes.set_title(str(names[i]), color="white", fontsize=9)
             if probabilities is not None and np.isfinite(probabilities[i]):
                 words = f"{probabilities[i]:.2f}"
                 axes.text(

@@ -15,7 +15,7 @@ from astropy.io import fits
 from astropy.table import Table
 from PIL import Image
 
-from gmc_astro import GalaxyMorphologyClassifier, open_images
+from gmc_astro import GalaxyMorphologyClassifier, classify_catalog, open_images
 from gmc_astro.catalogs import read_report
 from gmc_astro.exceptions import RecipeMismatchWarning
 from gmc_astro.imaging import is_ok
@@ -37,6 +37,7 @@ PAGES = {
     "user_guide/own_survey.rst",
     "user_guide/positions.rst",
     "user_guide/pretraining.rst",
+    "user_guide/search.rst",
 }
 
 
@@ -217,3 +218,15 @@ def test_catalogues(run_page, survey, hats):
     assert {"label", "probability", "status"} <= set(classified.columns)
     assert names["embeddings"].shape == (40, 256)
     assert len(names["table"]) == 40
+
+
+def test_search(run_page, survey, pictures):
+    """A run of a stack, and files of one's own."""
+    classify_catalog(GalaxyMorphologyClassifier(device="cpu"), "survey.h5", "run", embeddings=True)
+    Path("my_rings").mkdir()
+    Image.fromarray(pictures[0]).save("my_rings/first.jpg")
+    names = run_page("user_guide/search.rst")
+    assert len(names["hits"]) == 40  # as many as there are
+    assert names["table"]["id"][0] == str(names["hits"]["row"][0])
+    assert names["examples"].tolist() == names["hits"]["row"][:3].tolist()
+    assert len(names["more"]) == 20
