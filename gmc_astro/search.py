@@ -61,7 +61,7 @@ def search_embeddings(
     ------
     gmc_astro.exceptions.InputError
         If there is nothing to look for, ``n`` is not positive, a row of ``like`` is not there or
-        has no embedding, shapes do not fit the model, or words and ``unlike`` say the same.
+        has no embedding, shapes do not fit the model, or words, examples and ``unlike`` cancel out.
 
     Warns
     -----
@@ -112,7 +112,7 @@ def search_embeddings(
         towards += [-_unit(_mean_of_words(encoder, unlike) - average)] if unlike else []
     wanted = np.sum(towards, axis=0)
     if np.linalg.norm(wanted) < _SAME:
-        raise InputError(f"what to look for and unlike={unlike!r} say the same")
+        raise InputError("nothing is left to look for: words, examples and unlike= cancel out")
     rows, scores = _best(embeddings, _unit(wanted), middle, n, left_out)
     meta = {"words": _joined(words), "unlike": _joined(unlike)}
     return QTable({"row": rows, "score": scores}, meta=meta)

@@ -185,7 +185,7 @@ def test_every_lack_is_found(script, tmp_path, monkeypatch):
 
 
 def test_the_list_of_packages_is_whole(script):
-    """Each module or folder with an ``__all__`` is one, but for what the classifier and commands are made of.
+    """Each module or folder with an ``__all__`` is one, but for the classifier and the commands.
 
     The classifier is reached by the package itself; the command line has no Python names.
     """
