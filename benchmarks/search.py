@@ -3,7 +3,7 @@
     GMC_ASTRO_DATA=/path/to/galaxies python benchmarks/search.py [--save]
 
 Each class of ``gz2_five_class``, and rings in ``decals_rings``, are looked for among the held-out
-galaxies of the table, in their natural balance. Examples are drawn from the training part. The
+galaxies of the table, in its balance. Examples are drawn from the training part. The
 average precision is compared with that of plain cosines with the same words.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ from astropy.table import QTable
 from numpy.typing import ArrayLike
 
 from gmc_astro.exceptions import InputError
-from gmc_astro.morphology import SCHEMES
+from gmc_astro.learning import text_embeddings
+from gmc_astro.morphology import SCHEMES, ClassScheme
 
 if TYPE_CHECKING:
     from gmc_astro.classifier import GalaxyMorphologyClassifier
@@ -20,7 +22,8 @@ __all__ = ["search_embeddings"]
 
 _PIECE = 65536  # rows compared at a time
 _SAMPLE = 16384  # rows that the average galaxy is the mean of
-_SAME = 1e-6  # shortest difference from the average galaxy that has a direction
+_WORD = re.compile(r"\w+")
+_SAME = 1e-3  # shortest difference that has a direction, in what float16 can tell
 
 
 def search_embeddings(
@@ -112,9 +115,18 @@ def search_embeddings(
         towards += [-_unit(_mean_of_words(encoder, unlike) - average)] if unlike else []
     wanted = np.sum(towards, axis=0)
     if np.linalg.norm(wanted) < _SAME:
-        raise InputError("nothing is left to look for: words, examples and unlike= cancel out")
+        raise InputError(
+            "nothing is left to look for: the examples are like the average galaxy, or words, "
+            "examples and unlike= cancel out"
+        )
     rows, scores = _best(embeddings, _unit(wanted), middle, n, left_out)
-    meta = {"words": _joined(words), "unlike": _joined(unlike)}
+    meta = {
+        "words": _joined(words),
+        "unlike": _joined(unlike),
+        "examples": 0 if examples is None else len(examples),
+        "model": encoder.name,
+        "checkpoint_sha256": classifier.checkpoint_sha256,
+    }
     return QTable({"row": rows, "score": scores}, meta=meta)
 
 
@@ -135,9 +147,14 @@ def _unit(vector: np.ndarray) -> np.ndarray:
 def _average_class(encoder: Encoder) -> np.ndarray:
     """Mean of all classes of all schemes in words that the model knows, shape (D,)."""
     classes = [prompts for scheme in SCHEMES.values() for prompts in scheme.classes.values()]
-    known = [[p for p in prompts if not encoder.unknown_words([p])] for prompts in classes]
-    said = [_mean_of_words(encoder, prompts) for prompts in known if prompts]
-    return np.mean(said, axis=0) if said else np.zeros(encoder.dim, np.float32)
+    unknown = set(encoder.unknown_words([prompt for prompts in classes for prompt in prompts]))
+    known = [
+        [p for p in prompts if not unknown & set(_WORD.findall(p.lower()))] for prompts in classes
+    ]
+    said = {str(i): prompts for i, prompts in enumerate(known) if prompts}
+    if len(said) < 2:
+        return np.zeros(encoder.dim, np.float32)
+    return text_embeddings(encoder, ClassScheme("every class", said)).mean(axis=0)
 
 
 def _mean_of_words(encoder: Encoder, words: str | Sequence[str]) -> np.ndarray:
@@ -159,10 +176,10 @@ def _examples(like: ArrayLike, embeddings: np.ndarray) -> tuple[np.ndarray, np.n
     given = np.asarray(like)
     if not given.size:
         raise InputError("like= has no example")
-    if given.ndim != 1:
+    if given.ndim == 2:
         found, rows = _checked(given, embeddings.shape[1], "embeddings in like="), np.zeros(0, int)
-    elif given.dtype.kind not in "iu":
-        raise InputError(f"like={like!r}: give numbers of rows, or embeddings (M, D)")
+    elif given.ndim != 1 or given.dtype.kind not in "iu":
+        raise InputError(f"like={like!r:.60}: give numbers of rows (M,), or embeddings (M, D)")
     elif given.min() < 0 or given.max() >= len(embeddings):
         raise InputError(
             f"like= names rows {given.min()} to {given.max()}; there are 0 to {len(embeddings) - 1}"
@@ -185,10 +202,10 @@ def _best(
     directions = np.stack([wanted, middle], axis=1)
     for start in range(0, len(embeddings), _PIECE):
         part = np.asarray(embeddings[start : start + _PIECE], np.float32)
-        along, near = (part @ directions - middle @ directions).T
-        # |e - m|^2 of unit vectors e, where near is (e - m) m
-        apart = np.sqrt(np.maximum(1 - 2 * near - middle @ middle, _SAME**2))
-        found = along / apart
+        along, near = (part @ directions).T
+        squares = np.einsum("ij,ij->i", part, part) - 2 * near + middle @ middle
+        found = (along - middle @ wanted) / np.sqrt(np.maximum(squares, _SAME**2))
+        found = np.clip(found, -1, 1)
         known = np.flatnonzero(np.isfinite(found))
         known = known[~np.isin(known + start, left_out)]
         rows, scores = np.r_[rows, known + start], np.r_[scores, found[known]]

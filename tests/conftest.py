@@ -7,6 +7,9 @@ import re
 import textwrap
 from pathlib import Path
 
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # they share the processors
+    os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // int(workers), 1)))
+
 import h5py
 import numpy as np
 import pytest
@@ -14,9 +17,6 @@ from astropy.io import fits
 from astropy.modeling.models import Sersic2D
 from astropy.table import Table
 from astropy.wcs import WCS
-
-if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # they share the processors
-    os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // int(workers), 1)))
 
 TINY = {
     "embed_dim": 16,

@@ -40,20 +40,30 @@ def many(classifier):
 EDGE_ON = set(range(0, 30, 3))
 
 
+def scores(classifier, embeddings, words=None, **options):
+    """Score of each row, in order of the rows."""
+    hits = search_embeddings(classifier, embeddings, words, n=len(embeddings), **options)
+    hits.sort("row")
+    assert len(hits) == len(embeddings)
+    return np.asarray(hits["score"])
+
+
 def test_words_find_what_they_say(classifier, embeddings):
     hits = search_embeddings(classifier, embeddings, "an edge-on galaxy", n=10)
     assert set(hits["row"].tolist()) == EDGE_ON
     assert (np.diff(hits["score"]) <= 0).all()
-    assert hits.meta == {"words": "an edge-on galaxy", "unlike": ""}
+    assert hits.meta["words"] == "an edge-on galaxy"
+    assert hits.meta["checkpoint_sha256"] == classifier.checkpoint_sha256
 
 
 def test_phrasings_are_averaged(classifier, embeddings):
-    said = ["an edge-on galaxy", "a disk galaxy seen edge-on"]
-    hits = search_embeddings(classifier, embeddings, said, n=30)
-    alone = [search_embeddings(classifier, embeddings, words, n=30) for words in said]
-    scores = [dict(zip(found["row"], found["score"], strict=True)) for found in (hits, *alone)]
-    assert set(hits["row"][:10].tolist()) == EDGE_ON
-    assert scores[0] != scores[1] != scores[2]
+    """Two phrasings, one of them twice, are not the same as each once."""
+    said = ["an edge-on galaxy", "a spiral galaxy"]
+    both = scores(classifier, embeddings, said)
+    assert_allclose(scores(classifier, embeddings, said[::-1]), both, atol=1e-5)
+    assert np.abs(scores(classifier, embeddings, [*said, said[0]]) - both).max() > 0.01
+    for words in said:
+        assert np.abs(scores(classifier, embeddings, words) - both).max() > 0.01
 
 
 def test_unlike_turns_a_search_round(classifier, embeddings):
@@ -72,12 +82,13 @@ def test_examples_from_elsewhere(classifier, embeddings):
 
 
 def test_words_and_examples_both_count(classifier, embeddings):
-    words = search_embeddings(classifier, embeddings, "an edge-on galaxy", n=30)
-    both = search_embeddings(
-        classifier, embeddings, "an edge-on galaxy", like=embeddings[[1, 2]], n=30
-    )
-    assert both["row"].tolist() != words["row"].tolist()
-    assert both["row"][0] in EDGE_ON or both["row"][0] % 3
+    """As much: their sum points half-way between them."""
+    example = embeddings[[1]]
+    words = scores(classifier, embeddings, "an edge-on galaxy")
+    like = scores(classifier, embeddings, like=example)
+    both = scores(classifier, embeddings, "an edge-on galaxy", like=example)
+    half_way = words + like
+    assert_allclose(both / np.linalg.norm(both), half_way / np.linalg.norm(half_way), atol=1e-5)
 
 
 def test_the_best_are_those_of_a_search_of_everything(classifier, many, monkeypatch):
@@ -102,6 +113,14 @@ def test_more_than_there_are(classifier, many):
     assert not {0, 7, 500} & set(hits["row"].tolist())
 
 
+def test_a_score_is_a_cosine_also_of_galaxies_that_are_nearly_alike(classifier):
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=classifier.encoder.dim) + 1e-3 * rng.normal(size=(50, 256))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+    hits = search_embeddings(classifier, vectors, "a spiral galaxy", n=50)
+    assert np.abs(hits["score"]).max() <= 1
+
+
 def test_nothing_to_search(classifier):
     nothing = np.full((3, classifier.encoder.dim), np.nan, np.float32)
     for embeddings in (nothing, nothing[:0]):
@@ -124,7 +143,8 @@ def test_unknown_words_are_told(classifier, embeddings):
         ({"like": [1000]}, "rows 1000 to 1000; there are 0 to 999"),
         ({"like": [-1]}, "rows -1 to -1"),
         ({"like": [0, 7]}, "could not be had: row 7"),
-        ({"like": ["a.jpg"]}, "numbers of rows, or embeddings"),
+        ({"like": ["a.jpg"]}, r"numbers of rows \(M,\), or embeddings"),
+        ({"like": 3}, r"numbers of rows \(M,\), or embeddings"),
         ({"like": np.zeros((1, 3))}, r"\(1, 3\); this model's are \(N, 256\)"),
         ({"words": "a merger", "unlike": "a merger"}, "cancel out"),
     ],

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy import units as u
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import MaskedColumn, QTable, vstack
 
@@ -73,21 +74,24 @@ class Layout:
 
     def piece(self, tables: Iterable[QTable]) -> QTable:
         """Stack tables, give them all columns, and end them with the last row."""
-        tables = [self._complete(table) for table in tables]
+        tables = [self.complete(table) for table in tables]
         return vstack([*tables, self.last()], metadata_conflicts="silent")
 
-    def _complete(self, table: QTable) -> QTable:
-        columns = {}
-        for name in self.names:
-            if name in table.colnames:
-                columns[name] = table[name]
-            else:
-                columns[name] = np.full(len(table), np.nan) * _unit(self._columns[name])
+    def complete(self, table: QTable) -> QTable:
+        """The same rows with all columns of the run, in its order, NaN where they have none."""
+        columns = {
+            name: table[name] if name in table.colnames else _missing(len(table), column)
+            for name, column in ((name, self._columns[name]) for name in self.names)
+        }
         return QTable(columns)
 
 
-def _unit(column: Any) -> Any:
-    return column.unit if isinstance(column, u.Quantity) else 1.0
+def _missing(rows: int, column: Any) -> Any:
+    """What a column holds of rows that were not measured."""
+    nothing = np.full(rows, np.nan)
+    if isinstance(column, SkyCoord):
+        return SkyCoord(nothing, nothing, unit="deg", frame=column.frame.replicate_without_data())
+    return nothing * (column.unit if isinstance(column, u.Quantity) else 1.0)
 
 
 class _Writer(ABC):

@@ -1,4 +1,4 @@
-"""Some rows of a complete run, without reading the others."""
+"""Some rows of a complete run, from the shards that hold them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from astropy.table import QTable, vstack
 from numpy.typing import ArrayLike
 
 from gmc_astro.catalogs.manifest import read_manifest
+from gmc_astro.catalogs.merging import Layout
 from gmc_astro.catalogs.shards import RowRange, Shards
 from gmc_astro.exceptions import InputError
 
@@ -115,11 +116,13 @@ def read_rows(output: str | os.PathLike, rows: ArrayLike) -> QTable:
         raise InputError(f"rows {rows.min()} to {rows.max()} of a run with rows 0 to {total - 1}")
     order = np.argsort(rows, kind="stable")
     places = np.searchsorted([part.stop for part in ranges], rows[order], side="right")
-    tables = []
+    layout, tables = Layout(shards, ranges), []
     for place in np.unique(places):
         inside = rows[order[places == place]] - ranges[place].start
-        tables.append(shards.read(ranges[place])[inside])
-    return stacked(tables)[np.argsort(order, kind="stable")]
+        tables.append(layout.complete(shards.read(ranges[place])[inside]))
+    table = vstack(tables)[np.argsort(order, kind="stable")]
+    table.meta = dict(layout.meta)
+    return table
 
 
 def find_rows(output: str | os.PathLike, ids: Sequence[str]) -> np.ndarray:
@@ -140,7 +143,9 @@ def find_rows(output: str | os.PathLike, ids: Sequence[str]) -> np.ndarray:
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If the run is not complete, or a name is not there.
+        If the run is not complete, ``ids`` is one str, or a name is not there.
+    gmc_astro.exceptions.OutputError
+        If a shard is damaged.
 
     Examples
     --------
@@ -156,13 +161,18 @@ def find_rows(output: str | os.PathLike, ids: Sequence[str]) -> np.ndarray:
     ...     print(find_rows(run, ["2"]))
     [2]
     """
+    if isinstance(ids, str):
+        raise InputError(f"ids={ids!r} is one name: give a list of names")
     shards, ranges = all_shards(output)
     places: dict[str, int] = {}
     for part in ranges:
+        if len(places) == len(set(ids)):
+            break
+        shards.must_be_good(part)
         names = pq.read_table(shards.file(part), columns=["id"])["id"].to_pylist()
         for name in set(ids).difference(places).intersection(names):
             places[name] = part.start + names.index(name)
     missing = [name for name in ids if name not in places]
     if missing:
         raise InputError(f"{output} has no row named {missing[0]!r}")
-    return np.array([places[name] for name in ids])
+    return np.array([places[name] for name in ids], dtype=int)

@@ -155,13 +155,17 @@ class Shards:
         good : bool
             False where it is not finished, or was damaged.
         """
+        good = self._is_good(rows)
+        if not good:
+            self._record(rows).unlink(missing_ok=True)
+            self._finished.discard(rows.name)
+        return good
+
+    def _is_good(self, rows: RowRange) -> bool:
         found = self.record(rows)
         good = self.is_finished(rows) and found["sha256"] == sha256_of(self.file(rows))
         if good and self.embeddings is not None:
             good = found["embeddings_sha256"] == self.embeddings.digest(*rows)
-        if not good:
-            self._record(rows).unlink(missing_ok=True)
-            self._finished.discard(rows.name)
         return good
 
     def read(self, rows: RowRange) -> QTable:
@@ -187,7 +191,7 @@ class Shards:
 
     def must_be_good(self, rows: RowRange) -> None:
         """Raise `~gmc_astro.exceptions.OutputError` if a range is missing or was damaged."""
-        if not self.check(rows):
+        if not self._is_good(rows):
             raise OutputError(
                 f"{self.file(rows)} is missing or was damaged: run classify_catalog again, it "
                 "makes this range anew"

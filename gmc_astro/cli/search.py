@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 PICTURES = (".png", ".jpg", ".jpeg", ".pdf", ".svg")
-PIECE = 1_000_000  # rows that are counted at a time
+MOST = 60  # galaxies that a picture shows
 SHOWN = ("row", "id", "coord", "score", "label", "probability")
 
 
@@ -100,31 +101,38 @@ def command(
 
     if not words and not like:
         raise click.UsageError("give WORDS, or examples with --like")
-    if output:
-        check_output(output, overwrite=overwrite)
-    if picture:
-        check_output(picture, overwrite=overwrite, formats=PICTURES)
     is_run = (Path(images) / "manifest.json").is_file()
+    if pictures_from and not (is_run and picture):
+        raise click.UsageError("--pictures-from is for the --picture of a run")
     if is_run and picture and not pictures_from:
         raise click.UsageError(
             "a run keeps no images: name those that it classified with --pictures-from"
         )
-    source = source_options(key, framing, survey)
+    if output:
+        check_output(output, overwrite=overwrite)
+    if picture:
+        from gmc_astro.plots.canvas import new_figure
+
+        check_output(picture, overwrite=overwrite, formats=PICTURES)
+        new_figure(1, 1)  # says now what it would lack
     classifier = open_classifier(model, weights, device, views)
+    source = source_options(key, framing, survey)
     searched: _Run | _Images
     if is_run:
         searched = _Run(classifier, images, pictures_from, source)
     else:
         searched = _Images(classifier, images, source)
-    table = _search(classifier, searched, words, like, unlike, number)
+    table = _search(classifier, searched, words, like, unlike, number, framing)
     _print(table)
     if output:
         write_table(table, output, overwrite=overwrite)
         click.echo(f"Table: {output}")
     if picture:
-        _draw(searched.source(), table, words or "", Path(picture))
+        _draw(searched.source, table, words or "", Path(picture))
         click.echo(f"Picture: {picture}")
-    ctx.exit(_account(searched.embeddings))
+    known, total = searched.counted()
+    click.echo(f"{known} of {total} images searched.", err=True)
+    ctx.exit(0 if known == total else SOME_FAILED)
 
 
 class _Run:
@@ -138,9 +146,15 @@ class _Run:
         options: dict[str, Any],
     ) -> None:
         from gmc_astro.catalogs import open_embeddings
+        from gmc_astro.sources import open_images
 
-        self.folder, self.pictures, self.options = folder, pictures, options
+        self.folder = folder
         self.embeddings = open_embeddings(folder, classifier)
+        self.source = None if pictures is None else open_images(pictures, **options)
+        if self.source is not None and len(self.source) != len(self.embeddings):
+            raise InputError(
+                f"{pictures} has {len(self.source)} images, the run {len(self.embeddings)} rows"
+            )
 
     def find(self, ids: Sequence[str]) -> np.ndarray:
         from gmc_astro.catalogs import find_rows
@@ -152,47 +166,49 @@ class _Run:
 
         return read_rows(self.folder, rows)
 
-    def source(self) -> ImageSource:
-        from gmc_astro.sources import open_images
+    def counted(self) -> tuple[int, int]:
+        from gmc_astro.catalogs import read_report
 
-        source = open_images(self.pictures, **self.options)
-        if len(source) != len(self.embeddings):
-            raise InputError(
-                f"{self.pictures} has {len(source)} images, the run {len(self.embeddings)} rows"
-            )
-        return source
+        report = read_report(self.folder)
+        return report["classified"], report["rows"]
 
 
 class _Images:
-    """Images that are embedded now."""
+    """Images that are embedded when they are searched."""
 
     def __init__(
         self, classifier: GalaxyMorphologyClassifier, images: str, options: dict[str, Any]
     ) -> None:
         from gmc_astro.sources import open_images
 
-        self.opened = open_images(images, **options)
-        self.embeddings = classifier.embed(self.opened, progress=True)
+        self.classifier = classifier
+        self.source = open_images(images, **options)
+
+    @cached_property
+    def embeddings(self) -> np.ndarray:
+        return self.classifier.embed(self.source, progress=True)
 
     def find(self, ids: Sequence[str]) -> np.ndarray:
         import numpy as np
 
-        places = {name: row for row, name in reversed(list(enumerate(self.opened.ids)))}
+        places = {name: row for row, name in reversed(list(enumerate(self.source.ids)))}
         missing = [name for name in ids if name not in places]
         if missing:
-            raise InputError(f"no file and no id of the images searched: {missing[0]!r}")
+            raise InputError(f"the images searched have no row named {missing[0]!r}")
         return np.array([places[name] for name in ids])
 
     def read(self, rows: np.ndarray) -> QTable:
         from astropy.table import QTable
 
-        table = QTable({"id": self.opened.ids[rows]})
-        if self.opened.coords is not None:
-            table.add_column(self.opened.coords[rows], name="coord", index=0)
+        table = QTable({"id": self.source.ids[rows]})
+        if self.source.coords is not None:
+            table.add_column(self.source.coords[rows], name="coord", index=0)
         return table
 
-    def source(self) -> ImageSource:
-        return self.opened
+    def counted(self) -> tuple[int, int]:
+        import numpy as np
+
+        return int(np.isfinite(self.embeddings[:, 0]).sum()), len(self.embeddings)
 
 
 def _search(
@@ -202,35 +218,53 @@ def _search(
     like: Sequence[str],
     unlike: str | None,
     number: int,
+    framing: str,
 ) -> QTable:
     """Table of what was found: row and score, and all that is known of the rows."""
     from astropy.table import hstack
 
     from gmc_astro.search import search_embeddings
 
-    options = {"like": _examples(classifier, searched, like), "unlike": unlike, "n": number}
+    examples = _examples(classifier, searched, like, framing) if like else None
+    options = {"like": examples, "unlike": unlike, "n": number}
     hits = search_embeddings(classifier, searched.embeddings, words, **options)
     if not len(hits):
-        raise InputError("not one of the images could be had: gmc-astro classify says why")
-    known = searched.read(hits["row"])
-    return hstack([hits, known], metadata_conflicts="silent")
+        raise InputError("none of the images could be had, but for the examples")
+    table = hstack([hits, searched.read(hits["row"])], metadata_conflicts="silent")
+    table.meta |= hits.meta
+    return table
 
 
 def _examples(
-    classifier: GalaxyMorphologyClassifier, searched: _Run | _Images, like: Sequence[str]
-) -> np.ndarray | None:
+    classifier: GalaxyMorphologyClassifier,
+    searched: _Run | _Images,
+    like: Sequence[str],
+    framing: str,
+) -> np.ndarray:
     """Embeddings of files, or rows of ids."""
+    import numpy as np
+
+    from gmc_astro.sources import open_images
+
     files = [name for name in like if Path(name).is_file()]
-    if not like:
-        return None
-    if not files:
-        return searched.find(like)
-    if len(files) < len(like):
+    others = [name for name in like if name not in files]
+    if others and (files or any(Path(name).exists() for name in others)):
         raise InputError(
-            f"--like {next(name for name in like if name not in files)} is no file, and "
-            f"{files[0]} is one: give files alone, or ids alone"
+            f"--like {others[0]} is not the file of an image: give files alone, or ids alone"
         )
-    return classifier.embed(files)
+    if others:
+        try:
+            return searched.find(others)
+        except InputError as err:
+            raise InputError(f"--like: no such file, and {err}") from err
+    opened = open_images(files, framing=framing)
+    if len(opened) != len(files):
+        raise InputError(f"--like: {', '.join(files)} hold {len(opened)} images: give one a file")
+    vectors = classifier.embed(opened)
+    for name, vector in zip(files, vectors, strict=True):
+        if not np.isfinite(vector).all():
+            raise InputError(f"--like {name} cannot be read: gmc-astro classify {name} says why")
+    return vectors
 
 
 def _print(table: QTable) -> None:
@@ -247,23 +281,19 @@ def _draw(source: ImageSource, table: QTable, title: str, path: Path) -> None:
     from gmc_astro import plots
     from gmc_astro._files import writing
 
-    images = [
-        next(source.iter_batches(1, start=row, stop=row + 1)).images[0]
-        for row in table["row"].tolist()
-    ]
-    names = table["id"].tolist()
-    sheet = plots.gallery(images, probabilities=table["score"], names=names, title=title)
+    if len(table) > MOST:
+        click.echo(f"The picture shows the first {MOST}.")
+    images, names = [], table["id"][:MOST].tolist()
+    for row, name in zip(table["row"].tolist(), names, strict=False):
+        images.append(next(source.iter_batches(1, start=row, stop=row + 1)).images[0])
+        other = source.names(row, row + 1)[0][0]
+        if other != name and len(images) == 1:
+            click.echo(
+                f"Warning: row {row} is {name!r} in the run and {other!r} in the pictures: are "
+                "they the same galaxies, in the same order?",
+                err=True,
+            )
+    scores = table["score"][:MOST]
+    sheet = plots.gallery(images, probabilities=scores, names=names, title=title)
     with writing(path):
         sheet.savefig(path, dpi=100)
-
-
-def _account(embeddings: np.ndarray) -> int:
-    """Print how many images were searched; return the exit code."""
-    import numpy as np
-
-    known = sum(
-        int(np.isfinite(embeddings[start : start + PIECE, 0]).sum())
-        for start in range(0, len(embeddings), PIECE)
-    )
-    click.echo(f"{known} of {len(embeddings)} images searched.", err=True)
-    return 0 if known == len(embeddings) else SOME_FAILED

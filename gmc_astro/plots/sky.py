@@ -161,7 +161,7 @@ def gallery(
     shown = list(rows) if rows is not None else [] if labels is None else list(labels)
     colours = class_colours(list(dict.fromkeys(map(str, shown))))
     figure = new_figure(1.7 * columns + 0.6, 2.0 * len(lines) + 0.6, background="black")
-    figure.suptitle(title, color="white", fontsize=16)
+    figure.suptitle(title, color="white", fontsize=16, parse_math=False)
     grid = figure.subplots(len(lines), columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -181,7 +181,7 @@ def gallery(
                 label = str(labels[i])
                 axes.set_title(readable(label), color=colours[label], fontsize=9)
             elif names is not None:
-                axes.set_title(str(names[i]), color="white", fontsize=9)
+                axes.set_title(str(names[i]), color="white", fontsize=9, parse_math=False)
             if probabilities is not None and np.isfinite(probabilities[i]):
                 words = f"{probabilities[i]:.2f}"
                 axes.text(

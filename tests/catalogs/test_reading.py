@@ -2,10 +2,12 @@
 
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from gmc_astro import classify_catalog
 from gmc_astro.catalogs import find_rows, merge_catalog, read_rows
 from gmc_astro.exceptions import InputError, OutputError
 from gmc_astro.learning import read_table
@@ -70,5 +72,31 @@ def test_only_the_shards_that_are_asked_for_are_read(undisturbed, tmp_path):
     content[len(content) // 2] ^= 255
     last.write_bytes(content)
     assert len(read_rows(hurt, [0])) == 1
+    for _ in range(2):  # to read changes nothing
+        with pytest.raises(OutputError, match="was damaged"):
+            read_rows(hurt, [319])
+    assert len(read_rows(hurt, [0])) == 1
     with pytest.raises(OutputError, match="was damaged"):
-        read_rows(hurt, [319])
+        find_rows(hurt, ["NGC 4303"])
+    assert find_rows(hurt, [read_rows(hurt, [0])["id"][0]]).tolist() == [0]
+
+
+def test_rows_of_several_files_have_the_same_columns(classifier, stack, pictures, tmp_path):
+    """One with positions, one without, in a run and in its table."""
+    with h5py.File(tmp_path / "bare.h5", "w") as file:
+        file["images"] = pictures
+    run = classify_catalog(
+        classifier, [stack, tmp_path / "bare.h5"], tmp_path / "run", rows_per_shard=40
+    )
+    whole = read_table(merge_catalog(run, tmp_path / "all.parquet"))
+    for rows in ([0, 359], [359]):
+        found = read_rows(run, rows)
+        assert found.colnames == whole.colnames
+        assert_array_equal(found["coord"].ra, whole["coord"][rows].ra)
+    assert np.isnan(whole["coord"].ra[320:]).all()
+
+
+def test_one_name_is_no_list_of_names(undisturbed):
+    with pytest.raises(InputError, match="give a list of names"):
+        find_rows(undisturbed, "123")
+    assert find_rows(undisturbed, []).tolist() == []

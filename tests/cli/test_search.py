@@ -66,17 +66,26 @@ def test_examples_as_files_among_images(folder, tmp_path):
     result = run(*given, "--views", 1, "--picture", picture)
     assert {f"galaxy{row:02d}.png" in result.stdout for row in EDGE_ON} == {True}
     with Image.open(picture) as sheet:
-        assert sheet.size[0] > 300
+        assert sheet.format == "PNG"
     assert "exists" in run(*given, "--picture", picture, code=2).stderr
     run(*given, "--picture", picture, "--overwrite")
 
 
 def test_the_picture_of_a_run_shows_its_images(folder, tmp_path):
     given = [folder / "run", "an edge-on galaxy", "-n", 6, "--picture", tmp_path / "found.png"]
+    galaxy = folder / "cutouts" / "galaxy01.png"
     assert "--pictures-from" in run(*given, code=2).stderr
     run(*given, "--pictures-from", folder / "stack.h5")
-    with Image.open(tmp_path / "found.png") as sheet:
-        assert (np.asarray(sheet.convert("L")) > 60).any()
+    with Image.open(tmp_path / "found.png") as sheet, Image.open(galaxy) as shown:
+        first = np.asarray(sheet.convert("RGB"), float)
+        assert (np.abs(first - shown.getpixel((48, 48))).max(axis=-1) < 8).any()
+    turned = tmp_path / "turned.h5"
+    with h5py.File(folder / "stack.h5") as old, h5py.File(turned, "w") as new:
+        for name in ("images", "object_id"):
+            new[name] = old[name][:][::-1]
+    assert "are they the same galaxies" in run(
+        *given, "--pictures-from", turned, "--overwrite"
+    ).stderr.replace("\n", " ")
     other = folder / "cutouts" / "*0?.png"
     again = [*given, "--pictures-from", other, "--overwrite"]
     assert "has 10 images, the run 12 rows" in run(*again, code=2).stderr
@@ -89,7 +98,7 @@ def test_an_image_that_cannot_be_read(folder, tmp_path):
     assert "1 of 2 images searched." in result.stderr
     assert "broken.png" not in result.stdout
     (tmp_path / "good.png").unlink()
-    assert "not one of the images" in run(tmp_path, "an edge-on galaxy", code=2).stderr
+    assert "none of the images" in run(tmp_path, "an edge-on galaxy", code=2).stderr
 
 
 @pytest.mark.parametrize(
@@ -99,10 +108,13 @@ def test_an_image_that_cannot_be_read(folder, tmp_path):
         ("run", ["--unlike", "a merger"], "give WORDS, or examples"),
         ("run", ["a merger", "-n", 0], "0 is not in the range"),
         ("run", ["--like", "NGC 4303"], "no row named 'NGC 4303'"),
-        ("cutouts", ["--like", "NGC 4303"], "no file and no id of the images searched: 'NGC 4303'"),
+        ("cutouts", ["--like", "NGC 4303"], "no such file, and the images searched have no row"),
+        ("run", ["--like", "tests"], "--like tests is not the file of an image"),
+        ("run", ["a merger", "--pictures-from", "x.h5"], "for the --picture of a run"),
+        ("cutouts", ["a merger", "--pictures-from", "x.h5"], "for the --picture of a run"),
         ("run", ["--like", __file__, "--like", "1"], "give files alone, or ids alone"),
         ("run", ["a merger", "-o", "found.docx"], "suffix '.docx'"),
-        ("run", ["a merger", "--picture", "found.docx"], "suffix '.docx'"),
+        ("cutouts", ["a merger", "--picture", "found.docx"], "suffix '.docx'"),
         ("bare", ["a merger"], "holds no embeddings"),
         ("nowhere", ["a merger"], "is not a file, a folder"),
     ],
@@ -125,3 +137,23 @@ def test_a_model_without_classes_finds_its_own(folder, tiny_folder, tmp_path):
     assert result.exit_code == 0, result.output
     found = run(tmp_path / "run", "--like", "587722984439545901", "-n", 1, "--model", tiny_folder)
     assert found.stdout.splitlines()[2].split()[0] in {"4", "8"}
+
+
+def test_examples_are_looked_at_before_the_images_are_embedded(folder, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    for like, sentence in (
+        (tmp_path / "broken.png", "cannot be read"),
+        (folder / "stack.h5", "hold 12 images: give one a file"),
+        ("typo.png", "no such file"),
+    ):
+        result = run(folder / "cutouts", "--like", like, "--views", 1, code=2)
+        assert sentence in " ".join(result.stderr.split())
+        assert "12/12" not in result.stderr  # the progress bar of embedding them
+
+
+def test_a_picture_has_an_end(folder, tmp_path, monkeypatch):
+    from gmc_astro.cli import search
+
+    monkeypatch.setattr(search, "MOST", 2)
+    given = [folder / "cutouts", "a ring galaxy", "--views", 1, "--picture", tmp_path / "a.png"]
+    assert "shows the first 2" in run(*given).stdout
