@@ -79,10 +79,10 @@ class Layout:
 
     def complete(self, table: QTable) -> QTable:
         """The same rows with all columns of the run, in its order, NaN where they have none."""
-        columns = {
-            name: table[name] if name in table.colnames else _missing(len(table), column)
-            for name, column in ((name, self._columns[name]) for name in self.names)
-        }
+        columns = {}
+        for name in self.names:
+            known = name in table.colnames
+            columns[name] = table[name] if known else _missing(len(table), self._columns[name])
         return QTable(columns)
 
 

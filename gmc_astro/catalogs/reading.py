@@ -165,14 +165,15 @@ def find_rows(output: str | os.PathLike, ids: Sequence[str]) -> np.ndarray:
         raise InputError(f"ids={ids!r} is one name: give a list of names")
     shards, ranges = all_shards(output)
     places: dict[str, int] = {}
+    missing = set(ids)
     for part in ranges:
-        if len(places) == len(set(ids)):
+        if not missing:
             break
         shards.must_be_good(part)
         names = pq.read_table(shards.file(part), columns=["id"])["id"].to_pylist()
-        for name in set(ids).difference(places).intersection(names):
-            places[name] = part.start + names.index(name)
-    missing = [name for name in ids if name not in places]
+        places |= {name: part.start + names.index(name) for name in missing.intersection(names)}
+        missing.difference_update(names)
     if missing:
-        raise InputError(f"{output} has no row named {missing[0]!r}")
+        first = next(name for name in ids if name in missing)
+        raise InputError(f"{output} has no row named {first!r}")
     return np.array([places[name] for name in ids], dtype=int)

@@ -1,5 +1,7 @@
 """``gmc-astro search``: a run, images that were never classified, and what cannot be searched."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -73,12 +75,18 @@ def test_examples_as_files_among_images(folder, tmp_path):
 
 def test_the_picture_of_a_run_shows_its_images(folder, tmp_path):
     given = [folder / "run", "an edge-on galaxy", "-n", 6, "--picture", tmp_path / "found.png"]
-    galaxy = folder / "cutouts" / "galaxy01.png"
     assert "--pictures-from" in run(*given, code=2).stderr
-    run(*given, "--pictures-from", folder / "stack.h5")
-    with Image.open(tmp_path / "found.png") as sheet, Image.open(galaxy) as shown:
-        first = np.asarray(sheet.convert("RGB"), float)
-        assert (np.abs(first - shown.getpixel((48, 48))).max(axis=-1) < 8).any()
+    coloured = tmp_path / "coloured.h5"  # an own colour for each row, so that it is known again
+    colours = np.array([(10 + 20 * row, 0, 120) for row in range(12)], np.uint8)
+    with h5py.File(folder / "stack.h5") as old, h5py.File(coloured, "w") as new:
+        new["images"] = np.broadcast_to(colours[:, None, None], (12, 96, 96, 3))
+        new["object_id"] = old["object_id"][:]
+    said = run(*given, "--pictures-from", coloured)
+    assert "same galaxies" not in said.stderr
+    with Image.open(tmp_path / "found.png") as sheet:
+        seen = {tuple(colour) for colour in np.asarray(sheet.convert("RGB")).reshape(-1, 3)}
+    found = [int(line.split()[0]) for line in said.stdout.splitlines()[2:8]]
+    assert [row for row in range(12) if tuple(colours[row]) in seen] == sorted(found)
     turned = tmp_path / "turned.h5"
     with h5py.File(folder / "stack.h5") as old, h5py.File(turned, "w") as new:
         for name in ("images", "object_id"):
@@ -109,7 +117,7 @@ def test_an_image_that_cannot_be_read(folder, tmp_path):
         ("run", ["a merger", "-n", 0], "0 is not in the range"),
         ("run", ["--like", "NGC 4303"], "no row named 'NGC 4303'"),
         ("cutouts", ["--like", "NGC 4303"], "no such file, and the images searched have no row"),
-        ("run", ["--like", "tests"], "--like tests is not the file of an image"),
+        ("run", ["--like", Path(__file__).parent], "is not the file of an image"),
         ("run", ["a merger", "--pictures-from", "x.h5"], "for the --picture of a run"),
         ("cutouts", ["a merger", "--pictures-from", "x.h5"], "for the --picture of a run"),
         ("run", ["--like", __file__, "--like", "1"], "give files alone, or ids alone"),
