@@ -36,13 +36,13 @@ SECTIONS = {
     "shifted": None,  # the same, where a further training of the image tower is other
     "asked": None,  # the same, where a last training of the image tower, on answers, is other
 }
-#: What a section may say besides: of the images that its training sees, and which towers it trains.
+#: What a section may say besides: of what its training sees and asks, and which towers it trains.
 BESIDES = {
     "larger": {"size", "pixels"},
     "teachers": {"size", "pixels", "towers"},
     "taught": {"itself"},
     "shifted": {"itself"},
-    "asked": {"repeats"},
+    "asked": {"repeats", "outlines"},
 }
 
 
@@ -191,7 +191,8 @@ def _pretrain(
         options |= {"folder": kept, "validation": validation}
         writer = CaptionWriter(training.votes.tree, stage.caption_style)
         classes = _asked_for(training, known, classifier.classes) if known else None
-        captions = VoteCaptions(training.votes, writer, classes=classes)
+        measured = besides.get("outlines", False)
+        captions = VoteCaptions(training.votes, writer, classes=classes, measured=measured)
         if "tower" in besides:
             say(f"Teacher {besides['tower']}")
             teachers.append(encoder.with_image_tower(besides["tower"]))

@@ -220,9 +220,8 @@ def run_benchmark(
     sizes = {row.size for row in rows if row.size}
     held = {None: dataset} | {size: _same_rows(dataset, size) for size in sizes}
     prints = {size: part.fingerprint() for size, part in held.items()}
-    runner = _Runner(
-        held, prints, Path(output) / "cells", model, supervised, common, about, tower, progress
-    )
+    shared = (model, supervised, common, about, tower, _machine(encoder), progress)
+    runner = _Runner(held, prints, Path(output) / "cells", *shared)
     cells = runner.run(rows, fractions, splits, restart=restart)
     leakage = None if training_images is None else check_leakage(dataset, training_images)
     return Benchmark(
@@ -231,7 +230,7 @@ def run_benchmark(
         tuple(row.text for row in rows),
         fractions,
         cells,
-        about | {"size": encoder.contract.size, "machine": _machine(encoder)},
+        about | {"size": encoder.contract.size},
         leakage,
     )
 
@@ -257,6 +256,7 @@ class _Runner:
     common: dict[str, Any]
     weights: dict[str, Any]
     tower: dict[str, Any]
+    machine: dict[str, str]
     progress: bool
 
     def run(
@@ -332,6 +332,7 @@ class _Runner:
             "labels": len(labels),
             "metrics": classification_metrics(probabilities, dataset.targets[rows], names),
             "seconds": round(time.perf_counter() - start, 2),
+            "machine": self.machine,
             "versions": package_versions(),
         }
         cell.write(settings, dataset.ids[rows], probabilities, results)

@@ -22,7 +22,7 @@ from gmc_astro.evaluation.metrics import (
 )
 from gmc_astro.evaluation.protocol import TEST_SHARE, Benchmark
 from gmc_astro.evaluation.tables import render_report
-from gmc_astro.learning import chance_calibration_error, package_versions
+from gmc_astro.learning import chance_calibration_error
 
 __all__ = ["summarise", "write_report"]
 
@@ -99,7 +99,8 @@ def summarise(benchmark: Benchmark) -> dict[str, Any]:
     Returns
     -------
     report : dict
-        ``data``, ``protocol``, ``model``, ``software``, ``results`` (for each method and
+        ``data``, ``protocol``, ``model``, ``computed`` (on which machines and with which
+        versions, and which methods there), ``leakage``, ``results`` (for each method and
         fraction the scores' mean, standard deviation over seeds and interval, and each
         cell), and ``paired`` (for each fraction and two methods, tests of their difference).
 
@@ -120,7 +121,7 @@ def summarise(benchmark: Benchmark) -> dict[str, Any]:
     ...     )
     ...     report = summarise(benchmark)
     >>> list(report)
-    ['data', 'protocol', 'model', 'software', 'leakage', 'results', 'paired']
+    ['data', 'protocol', 'model', 'commit', 'computed', 'leakage', 'results', 'paired']
     """
     dataset = benchmark.dataset
     rows = np.bincount(dataset.targets, minlength=len(dataset.scheme.names)).tolist()
@@ -143,7 +144,8 @@ def summarise(benchmark: Benchmark) -> dict[str, Any]:
             "interval": "95 % percentiles of 1000 bootstrap draws of galaxies, mean over seeds",
         },
         "model": benchmark.model,
-        "software": {"commit": _commit(), **package_versions()},
+        "commit": _commit(),
+        "computed": _computed(benchmark),
         "leakage": benchmark.leakage,
         "results": [
             _summary(benchmark, row, fraction)
@@ -156,6 +158,20 @@ def summarise(benchmark: Benchmark) -> dict[str, Any]:
             for fraction in benchmark.fractions
         ],
     }
+
+
+def _computed(benchmark: Benchmark) -> list[dict[str, Any]]:
+    """Machines and versions that the cells were computed with, and the methods of those cells."""
+    found: list[dict[str, Any]] = []
+    for row in benchmark.rows:
+        for fraction in benchmark.fractions:
+            for cell in benchmark.over_seeds(row, fraction):
+                here = {key: cell.results.get(key) for key in ("machine", "versions")}
+                known = next((e for e in found if here.items() <= e.items()), None)
+                if known is None:
+                    found.append(known := here | {"methods": []})
+                known["methods"] += [row] if row not in known["methods"] else []
+    return found
 
 
 def _summary(benchmark: Benchmark, row: str, fraction: float) -> dict[str, Any]:

@@ -64,6 +64,7 @@ def _about(report: Mapping[str, Any]) -> str:
     """What was measured, on what, with what."""
     data, protocol, model = (report[key] for key in ("data", "protocol", "model"))
     classes = ", ".join(f"{name} {n}" for name, n in data["classes"].items())
+    commit = f"; commit ``{report['commit']}``" if report["commit"] else ""
     lines = [
         f"- Data: {data['data_set']}, {data['images']:,} images of {data['side']} px ({classes}).",
         f"- Split: {protocol['split']}, {protocol['test_images']:,} test images, "
@@ -73,9 +74,8 @@ def _about(report: Mapping[str, Any]) -> str:
             for f, n in zip(protocol["fractions"], protocol["labels"], strict=True)
         )
         + ".",
-        f"- Model: ``{model['name']}``, weights ``{model['weights_sha256'][:12]}``, on "
-        f"{model['machine']['device']}, {model['machine']['precision']}.",
-        _software(report["software"]),
+        f"- Model: ``{model['name']}``, weights ``{model['weights_sha256'][:12]}``{commit}.",
+        *map(_computed, report["computed"]),
     ]
     left_out = ", ".join(f"{n} with {why}" for why, n in data.get("left_out", {}).items())
     if left_out:
@@ -89,10 +89,13 @@ def _about(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _software(software: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{k} {v}" for k, v in software.items() if k != "commit")
-    commit = f", commit ``{software['commit']}``" if software["commit"] else ""
-    return f"- Software: {versions}{commit}."
+def _computed(part: Mapping[str, Any]) -> str:
+    """Where some of the methods were computed, and with what."""
+    machine = part["machine"]  # cells of earlier versions do not say
+    place = f"{machine['device']}, {machine['precision']}" if machine else "a machine not recorded"
+    versions = ", ".join(f"{name} {version}" for name, version in part["versions"].items())
+    methods = ", ".join(map(_plain, part["methods"]))
+    return f"- Computed on {place}, with {versions}: {methods}."
 
 
 def _leakage(leakage: Mapping[str, Any]) -> str:

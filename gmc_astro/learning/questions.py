@@ -56,18 +56,20 @@ class Questions:
     weights: np.ndarray
 
     @classmethod
-    def of_votes(cls, votes: VoteTable) -> Questions:
+    def of_votes(cls, votes: VoteTable, *, measured: bool = False) -> Questions:
         """Ask what volunteers were asked, and for what they said that there is none of.
 
         A question that was not really asked of a galaxy (`~gmc_astro.morphology.VoteTable.asked`)
         is not known of it. Answers without votes share what the others leave. Questions to which
-        all galaxies have the same answer are left out, and measured ones, and those about the sense
-        in which something turns: training mirrors images.
+        all galaxies have the same answer are left out, and those about the sense in which something
+        turns: training mirrors images.
 
         Parameters
         ----------
         votes : `~gmc_astro.morphology.VoteTable`
             Votes or labels of N galaxies.
+        measured : bool, optional
+            Ask for what was measured as well, such as the outline.
 
         Returns
         -------
@@ -76,7 +78,9 @@ class Questions:
         """
         tree, asked, parts = votes.tree, votes.asked(), []
         for column, question in enumerate(tree.questions):
-            if question.measured or any(answer.mirror for answer in question.answers):
+            if question.measured and not measured:
+                continue
+            if any(answer.mirror for answer in question.answers):
                 continue
             pairs = [(question.name, answer.name) for answer in question.answers]
             given = votes.fractions[:, tree.columns(question.name)]

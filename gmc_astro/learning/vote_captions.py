@@ -28,6 +28,8 @@ class VoteCaptions:
     classes : tuple of (ClassScheme, array of shape (N, K)), optional
         Classes to ask for besides what the tree asks, and the share of each class in each row, as
         `class_shares` gives them; only for the loss ``"answers"``.
+    measured : bool, optional
+        Whether that loss asks for what was measured as well, such as the outline.
 
     Examples
     --------
@@ -50,10 +52,12 @@ class VoteCaptions:
         writer: CaptionWriter | None = None,
         *,
         classes: tuple[ClassScheme, np.ndarray] | None = None,
+        measured: bool = False,
     ) -> None:
         self.votes = votes
         self.writer = writer or CaptionWriter(votes.tree)
         self.classes = classes
+        self.measured = measured
 
     def __len__(self) -> int:
         return len(self.votes)
@@ -66,7 +70,7 @@ class VoteCaptions:
     @cached_property
     def questions(self) -> Questions:
         """Those of the tree, and the classes."""
-        found = Questions.of_votes(self.votes)
+        found = Questions.of_votes(self.votes, measured=self.measured)
         return found if self.classes is None else found + Questions.of_classes(*self.classes)
 
     def write(self, rows: np.ndarray, *, epoch: int, seed: int, flipped: np.ndarray) -> list[str]:

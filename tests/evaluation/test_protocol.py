@@ -1,6 +1,7 @@
 """The protocol from end to end on simulated galaxies with a tiny model."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -84,7 +85,10 @@ def test_the_report_says_everything(dataset, options, tmp_path):
     ece = probe["scores"]["ece"]
     assert f"{ece['mean']:.3f} ± {ece['std']:.3f} ({ece['by_chance']:.3f})" in path.read_text()
     assert len(report["leakage"]["alike"]) >= 2
-    assert report["software"]["torch"]
+    (computed,) = report["computed"]
+    assert computed["machine"]["device"].startswith("cpu")
+    assert computed["versions"]["torch"]
+    assert computed["methods"] == ROWS
 
     text = path.read_text()
     document = publish_doctree(text, settings_overrides={"report_level": 2, "halt_level": 2})
@@ -98,6 +102,24 @@ def test_the_report_says_everything(dataset, options, tmp_path):
     assert len(titles) == 7
     assert any("as the reference code evaluates" in title for title in titles)
     assert "zero-shot (no labels)" in text
+
+
+def test_the_report_says_where_each_method_was_computed(dataset, options, tmp_path):
+    options |= {"methods": ["zero-shot", "probe"], "fractions": [1.0], "seeds": [0, 1]}
+    run_benchmark(dataset, tmp_path, **options)
+    elsewhere = {"device": "cuda (NVIDIA H200)", "precision": "bf16"}
+    for seed, machine in ((0, elsewhere), (1, None)):  # cells of earlier versions name none
+        path = tmp_path / "cells" / f"probe_100percent_seed{seed}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"machine": machine}))
+    benchmark = run_benchmark(dataset, tmp_path, **options)
+    text = write_report(benchmark, tmp_path, figures=False).read_text()
+    places = re.findall(r"- Computed on (.+?), with .*: (.+)\.", text)
+    assert places[0][0].startswith("cpu (")
+    assert places[0][1] == "zero-shot"
+    assert places[1:] == [
+        ("cuda (NVIDIA H200), bf16", "probe"),
+        ("a machine not recorded", "probe"),
+    ]
 
 
 def test_a_data_set_that_says_nothing_of_itself_has_its_name(dataset, options, tmp_path):

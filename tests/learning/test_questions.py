@@ -77,6 +77,17 @@ def test_handedness_is_not_asked_for():
     assert "edge-on" in said
 
 
+def test_what_was_measured_is_asked_for_where_wanted():
+    votes = read(label=["elliptical", "edge_on", "spiral"])
+    votes = votes.with_outline(np.array([0.95, 0.2, np.nan]))
+    voted, measured = (VoteCaptions(votes, measured=wanted).questions for wanted in (False, True))
+    assert not any("measured" in way for ways in voted.sentences for way in ways)
+    outline = question(measured, "a galaxy, measured oval in outline")
+    assert len(measured.weights) == len(voted.weights) + 1
+    np.testing.assert_array_equal(measured.shares[:2, outline], [[1, 0, 0], [0, 0, 1]])
+    assert np.isnan(measured.shares[2, outline]).all()
+
+
 def test_classes_are_one_more_question():
     votes = read(label=["elliptical", "edge_on", "spiral"])
     scheme = ClassScheme.from_any({"round": ["a round galaxy"], "flat": ["a flat galaxy"]})
