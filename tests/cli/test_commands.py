@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 from astropy.table import Table
 from click.testing import CliRunner
 from PIL import Image
@@ -349,6 +350,19 @@ def test_marks_beside_a_configuration_and_the_repeats_of_a_stage(folder, trainin
     assert list(copied.paths) == [str(folder / name) for name in names]
     barred = copied.votes.fraction("bar", "bar")
     np.testing.assert_array_equal(np.nan_to_num(barred), np.arange(len(names)) % 2)
+
+
+def test_measured_outlines_are_asked_for_where_wanted(folder, training_table):
+    inputs = []
+    for wanted in ("false", "true"):
+        config = CONFIG.format(epochs=1) + f"[asked]\nepochs = 1\noutlines = {wanted}\n"
+        (folder / "config.toml").write_text(config)
+        model = folder / f"outlines_{wanted}"
+        run("pretrain", training_table, "--config", folder / "config.toml", "-o", model)
+        state = torch.load(Path(f"{model}.run", "asked", "training_state.pt"), weights_only=True)
+        inputs.append(state["inputs"])
+    assert inputs[0]["images"] == inputs[1]["images"]
+    assert inputs[0]["answers"] != inputs[1]["answers"]
 
 
 def test_words_of_a_pretrained_model_are_asked_for_and_calibrated(folder, labels):
