@@ -220,8 +220,18 @@ def run_benchmark(
     sizes = {row.size for row in rows if row.size}
     held = {None: dataset} | {size: _same_rows(dataset, size) for size in sizes}
     prints = {size: part.fingerprint() for size, part in held.items()}
-    shared = (model, supervised, common, about, tower, _machine(encoder), progress)
-    runner = _Runner(held, prints, Path(output) / "cells", *shared)
+    runner = _Runner(
+        held,
+        prints,
+        Path(output) / "cells",
+        model,
+        supervised,
+        common,
+        about,
+        tower,
+        _machine(encoder),
+        progress,
+    )
     cells = runner.run(rows, fractions, splits, restart=restart)
     leakage = None if training_images is None else check_leakage(dataset, training_images)
     return Benchmark(

@@ -167,10 +167,12 @@ def _computed(benchmark: Benchmark) -> list[dict[str, Any]]:
         for fraction in benchmark.fractions:
             for cell in benchmark.over_seeds(row, fraction):
                 here = {key: cell.results.get(key) for key in ("machine", "versions")}
-                known = next((e for e in found if here.items() <= e.items()), None)
-                if known is None:
-                    found.append(known := here | {"methods": []})
-                known["methods"] += [row] if row not in known["methods"] else []
+                part = next((e for e in found if here.items() <= e.items()), None)
+                if part is None:
+                    part = here | {"methods": []}
+                    found.append(part)
+                if row not in part["methods"]:
+                    part["methods"].append(row)
     return found
 
 
