@@ -24,8 +24,9 @@ STRENGTHS = tuple(float(s) for s in 10.0 ** np.arange(-4, 2.5, 0.5))
 #: Shares of the way from the start to the end of a fit that are chosen from.
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _LARGE = 2_000_000  # numbers from which a product is worth more than one thread
-_TO_COMPARE = 1e-6  # change of the loss, as a share of it, at which a fit that compares pulls ends
+_TO_COMPARE = 1e-6  # tolerance of a fit that compares pulls
 _CURVATURE = 0.1  # of the cross-entropy in a logit, roughly: p (1 - p)
+_HELD = 1e-3  # curvature of the loss, as a share of the pull's, below which an axis stays put
 _FEWEST = 3  # labels of a class from which some are held out
 _ERRORS = 1.5  # standard errors that the next part of the way must be worth; 1 with many labels
 _ENOUGH = 20  # labels of such classes that suffice where another class has fewer
@@ -167,6 +168,7 @@ def fit_probe(
     strength: float | None = None,
     share: float | None = None,
     weights: np.ndarray | None = None,
+    tolerance: float = 1e-9,
     random_state: int = 0,
 ) -> LinearHead:
     """Fit a logistic head that starts at, and is pulled towards, the text embeddings.
@@ -198,6 +200,8 @@ def fit_probe(
         ``strength`` is given.
     weights : `~numpy.ndarray`, shape (N,), optional
         Weight of each image, 0 or more.
+    tolerance : float, optional
+        Change of the loss in a step, as a share of it, at which the fit ends.
     random_state : int, optional
         Seed of the folds.
 
@@ -232,9 +236,10 @@ def fit_probe(
         if strength is None:
             strength, usual = _choose_pull(rows, words, random_state)
         share = usual if share is None else share
-        start = rows.start(words)
-        found, bias = _solve(rows, start, strength)
-    return LinearHead(start + share * (found - start), share * bias, scale, strength, share)
+        start = rows.start(words, rows.weights)
+        found = _solve(rows, rows.weights[None], start[None], strength, tolerance=tolerance)[0]
+    weights, bias = found[:, :-1], found[:, -1]
+    return LinearHead(start + share * (weights - start), share * bias, scale, strength, share)
 
 
 @dataclass(frozen=True)
@@ -258,12 +263,9 @@ class _Rows:
         weights = np.ones(len(shares)) if weights is None else np.asarray(weights, float)
         return cls(features, shares, weights / weights.mean())
 
-    def __getitem__(self, rows: np.ndarray) -> _Rows:
-        return _Rows(self.features[rows], self.shares[rows], self.weights[rows])
-
-    def start(self, words: np.ndarray) -> np.ndarray:
+    def start(self, words: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """The words (K, D); for NaN the mean of the class's rows, zero where it has none."""
-        sums = self.shares.T @ (self.weights[:, None] * self.features)
+        sums = self.shares.T @ (weights[:, None] * self.features)
         means = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
         return np.where(np.isnan(words), means, words)
 
@@ -292,10 +294,6 @@ class _Rows:
         """Features along the principal axes."""
         return self.with_ones @ self.axes
 
-    def losses(self, logits: np.ndarray) -> np.ndarray:
-        """Weighted cross-entropy of each row, of logits (N, K) or, of many heads, (A, N, K)."""
-        return -self.weights * (self.shares * log_softmax(logits, axis=-1)).sum(axis=-1)
-
 
 def _choose_pull(rows: _Rows, words: np.ndarray, random_state: int) -> tuple[float, float]:
     """Strength with the smallest cross-validated loss, and the share of the way that it is worth.
@@ -310,35 +308,35 @@ def _choose_pull(rows: _Rows, words: np.ndarray, random_state: int) -> tuple[flo
     held = np.flatnonzero(counts[best] >= _FEWEST)
     if len(held) < (_ENOUGH if len(held) < len(best) else 1):
         return _RULE
-    folds = StratifiedKFold(
-        min(5, counts[counts >= _FEWEST].min()), shuffle=True, random_state=random_state
-    )
-    tests = [held[test] for _, test in folds.split(held, best[held])]
-    parts = [(rows[np.setdiff1d(np.arange(len(best)), test)], test) for test in tests]
-    starts = [known.start(words) for known, _ in parts]
-    judged = rows[held]
-    found: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(parts)
+    count = min(5, counts[counts >= _FEWEST].min())
+    folds = StratifiedKFold(count, shuffle=True, random_state=random_state)
+    fold = np.full(len(best), -1)  # of which a row is held out
+    for k, (_, test) in enumerate(folds.split(held, best[held])):
+        fold[held[test]] = k
+    parts = rows.weights * (fold != np.arange(count)[:, None])
+    starts = np.stack([rows.start(words, weights) for weights in parts])
+
+    def held_out(heads: np.ndarray, features: np.ndarray) -> np.ndarray:
+        return np.tensordot(heads, features.T, 1)[fold[held], :, held]
+
+    def losses_of(logits: np.ndarray) -> np.ndarray:
+        log_p = log_softmax(logits, axis=-1)
+        return -rows.weights[held] * (rows.shares[held] * log_p).sum(axis=-1)
+
     least, errors = (0.0, 1.0) if len(held) >= _MANY else (_LEAST / len(best), _ERRORS)
     falling = [strength for strength in STRENGTHS[::-1] if strength >= least]
-    logits = np.empty((0, *rows.shares.shape))
-    for strength in falling:
-        logits = np.concatenate([logits, np.zeros((1, *rows.shares.shape))])
-        for k, (known, test) in enumerate(parts):  # from where the stronger pull ended
-            found[k] = weights, bias = _solve(
-                known, starts[k], strength, found[k], exact=_TO_COMPARE
-            )
-            logits[-1, test] = rows.features[test] @ weights.T + bias
-        losses = judged.losses(logits[:, held])
-        if not _near_the_best(losses, 1.0)[-1]:  # the weakest pulls take the longest to fit
+    found, ends, losses = None, [], []
+    for strength in falling:  # each from where the stronger pull ended
+        found = _solve(rows, parts, starts, strength, found, tolerance=_TO_COMPARE)
+        ends.append(held_out(found, rows.with_ones))
+        losses.append(losses_of(ends[-1]))
+        if not _near_the_best(np.array(losses), 1.0)[-1]:  # the weakest take the longest to fit
             break
-    chosen = int(losses.mean(axis=1).argmin())
-    began = np.empty(rows.shares.shape)
-    for (_, test), start in zip(parts, starts, strict=True):
-        began[test] = rows.features[test] @ start.T
-    began, ended = began[held], logits[chosen][held]
-    on_the_way = judged.losses(np.stack([began + share * (ended - began) for share in SHARES]))
-    frequencies = np.log(np.maximum(judged.weights @ judged.shares / len(held), 1e-12))
-    trusted = on_the_way[0].mean() < judged.losses(frequencies).mean()
+    chosen = int(np.mean(losses, axis=1).argmin())
+    began, ended = held_out(starts, rows.features), ends[chosen]
+    on_the_way = losses_of(np.stack([began + share * (ended - began) for share in SHARES]))
+    frequencies = rows.weights[held] @ rows.shares[held] / len(held)
+    trusted = on_the_way[0].mean() < losses_of(np.log(np.maximum(frequencies, 1e-12))).mean()
     near = _near_the_best(on_the_way, errors if trusted else 0.0)
     return falling[chosen], SHARES[int(near.argmax())]
 
@@ -355,36 +353,44 @@ def _near_the_best(losses: np.ndarray, errors: float) -> np.ndarray:
 
 def _solve(
     rows: _Rows,
+    weights: np.ndarray,
     start: np.ndarray,
     strength: float,
-    first: tuple[np.ndarray, np.ndarray] | None = None,
+    first: np.ndarray | None = None,
     *,
-    exact: float = 1e-9,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Minimise with L-BFGS, from the text embeddings or a first guess.
+    tolerance: float,
+) -> np.ndarray:
+    """Fit some heads with L-BFGS, each to other weights (A, N) of the rows.
 
-    The bias is the weight of a feature that is 1. The minimum is sought in the features' principal
-    axes, each in units in which the curvature is about 1: that takes a tenth of the steps.
+    They start at text embeddings (A, K, D), or where ``first`` (A, K, D + 1) says, and the heads
+    found are such: the bias is the weight of a feature that is 1. The minimum is sought in the
+    features' principal axes, each in units in which the curvature is about 1: that takes a tenth
+    of the steps. Axes along which the features hardly vary are left out, as the pull would hold
+    them where they are; and one product of matrices for all heads takes half as long as one each.
     """
-    origin = np.column_stack([start, np.zeros(len(start))])
-    shares = rows.weights[:, None] * rows.shares
-    labelled = (shares.sum(axis=0) > 0)[:, None]
-    units = 1 / np.sqrt(_CURVATURE * rows.variances + 2 * strength)
-    features = rows.in_axes * units
-    at_start = rows.with_ones @ origin.T
+    origin = np.concatenate([start, np.zeros_like(start[..., :1])], axis=-1)
+    weights = (weights / weights.sum(axis=1, keepdims=True))[:, None]
+    shares = weights * rows.shares.T
+    labelled = (shares.sum(axis=-1) > 0)[..., None]
+    curvature, pulled = _CURVATURE * rows.variances, 2 * strength
+    moving = curvature >= min(_HELD * pulled, curvature.max())
+    axes, units = rows.axes[:, moving], 1 / np.sqrt(curvature[moving] + pulled)
+    features = rows.in_axes[:, moving] * units
+    at_start = np.tensordot(origin, rows.with_ones.T, 1)
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        moved = flat.reshape(len(start), -1)
-        log_p = log_softmax(at_start + features @ moved.T, axis=1)
-        error = (rows.weights[:, None] * np.exp(log_p) - shares) / len(features)
+        moved = flat.reshape(guess.shape)
+        log_p = log_softmax(at_start + np.tensordot(moved, features.T, 1), axis=1)
+        error = weights * np.exp(log_p) - shares
         pull = units**2 * moved
-        value = -(shares * log_p).sum() / len(features) + strength * (pull * moved).sum()
-        return value, (labelled * (error.T @ features + 2 * strength * pull)).ravel()
+        value = -(shares * log_p).sum() + strength * (pull * moved).sum()
+        slope = np.tensordot(error, features, 1) + pulled * pull
+        return value, (labelled * slope).ravel()
 
-    guess = np.zeros_like(origin)
+    guess = np.zeros((*start.shape[:2], len(units)))
     if first is not None:
-        guess = (np.column_stack(first) - origin) @ rows.axes / units
-    ends = exact * min(objective(guess.ravel())[0], 1.0)  # SciPy's is a share of 1 or more
+        guess = (first - origin) @ axes / units
+    ends = tolerance * min(objective(guess.ravel())[0], 1.0)  # SciPy's is a share of 1 or more
     result = minimize(
         objective,
         guess.ravel(),
@@ -394,5 +400,4 @@ def _solve(
     )
     if not result.success:
         warnings.warn(f"the probe's fit stopped early: {result.message}", ConvergenceWarning, 4)
-    found = origin + (units * result.x.reshape(origin.shape)) @ rows.axes.T
-    return found[:, :-1], found[:, -1]
+    return origin + (units * result.x.reshape(guess.shape)) @ axes.T

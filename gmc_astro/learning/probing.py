@@ -13,6 +13,7 @@ from gmc_astro.learning.probe import LinearHead, fit_probe
 __all__ = ["fit_head"]
 
 _ROUNDS = 10  # of a transductive fit
+_TO_JUDGE = 1e-6  # tolerance of a fit that only gives the logits of rows held out
 
 
 @register_fit_method("probe")
@@ -62,7 +63,7 @@ def fit_head(labelled: Labelled) -> Fitted:
         return Fitted(head, head.logits(labelled.validation.embeddings), log=_log(head))
 
     def fit(rows: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        part = _fit(labelled, starts, rows, head.pull)
+        part = _fit(labelled, starts, rows, {**head.pull, "tolerance": _TO_JUDGE})
         return lambda others: part.logits(labelled.embeddings[others])
 
     held_out = out_of_fold_logits(fit, labelled.targets, random_state=labelled.random_state)
@@ -74,13 +75,13 @@ def _log(head: LinearHead) -> dict[str, float]:
 
 
 def _fit(
-    labelled: Labelled, starts: np.ndarray, rows: np.ndarray, pull: dict[str, float]
+    labelled: Labelled, starts: np.ndarray, rows: np.ndarray, how: dict[str, float]
 ) -> LinearHead:
     """Fit on some of the labelled rows, and on unlabelled ones where there are any."""
     options = {"scale": labelled.encoder.logit_scale, "random_state": labelled.random_state}
     embeddings, shares = labelled.embeddings[rows], labelled.shares[rows]
     weights = labelled.weights[rows]
-    head = fit_probe(embeddings, shares, starts, weights=weights, **pull, **options)
+    head = fit_probe(embeddings, shares, starts, weights=weights, **how, **options)
     if labelled.unlabelled is None or not len(labelled.unlabelled):
         return head
     share = 0.5 * weights.sum() / len(labelled.unlabelled)
@@ -93,7 +94,7 @@ def _fit(
             np.concatenate([shares, guessed]),
             starts,
             weights=own,
-            **head.pull,
+            **{**how, **head.pull},
             **options,
         )
     return head

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
 from gmc_astro.learning import LinearHead, fit_probe
@@ -54,6 +56,28 @@ def test_no_pull_is_logistic_regression():
     test, _ = sample(200, seed=5)
     agree = head.predict_proba(test).argmax(axis=1) == reference.predict(3 * test)
     assert agree.mean() > 0.95
+
+
+@pytest.mark.parametrize("strength", [1.0, 1e-2, 1e-4])
+def test_a_fit_is_the_minimum_along_axes_that_hardly_vary_too(strength):
+    """Features whose variance falls by ten decades, as that of real embeddings does."""
+    rng = np.random.default_rng(2)
+    targets = np.arange(150) % 3
+    vectors = (0.5 * np.eye(3, 40)[targets] + rng.normal(size=(150, 40))) * np.logspace(0, -5, 40)
+    weights = rng.uniform(0.5, 2, 150)
+    words = 0.1 * rng.normal(size=(3, 40))
+
+    def loss(flat):
+        moved = flat.reshape(3, 41)
+        logits = vectors @ (words + moved[:, :-1]).T + moved[:, -1]
+        known = log_softmax(logits, axis=1)[np.arange(150), targets]
+        return -np.average(known, weights=weights) + strength * (moved**2).sum()
+
+    head = fit_probe(vectors, targets, words, scale=1, strength=strength, weights=weights)
+    found = np.column_stack([head.weights - words, head.bias]).ravel()
+    least = minimize(loss, found, method="L-BFGS-B", options={"maxfun": 100_000}).fun
+    assert least < loss(np.zeros(123)) / 1.01
+    assert loss(found) < least * (1 + 1e-4)
 
 
 def test_one_label_a_class_does_not_lose_what_the_words_knew():
