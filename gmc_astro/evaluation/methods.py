@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,10 @@ class ModelOptions:
     views: int = 8
 
     def classifier(self, scheme: ClassScheme, seed: int) -> GalaxyMorphologyClassifier:
-        """Make a new classifier for some classes.
+        """Make a classifier for some classes.
+
+        All of them share the model, which is loaded once, and the embeddings of images that one
+        of them has seen.
 
         Parameters
         ----------
@@ -72,14 +76,24 @@ class ModelOptions:
         classifier : `~gmc_astro.classifier.GalaxyMorphologyClassifier`
             Not fitted.
         """
+        classifier = self._loaded.ready(scheme)
+        return classifier.set_params(classes=scheme, random_state=seed)
+
+    @cached_property
+    def _loaded(self) -> GalaxyMorphologyClassifier:
         return GalaxyMorphologyClassifier(
-            self.model,
-            weights=self.weights,
-            classes=scheme,
-            device=self.device,
-            views=self.views,
-            random_state=seed,
+            self.model, weights=self.weights, device=self.device, views=self.views, random_state=0
         )
+
+    def _another(self, model: str, weights: str) -> ModelOptions:
+        """Another model with these options, once for each."""
+        return self._others.setdefault(
+            (model, weights), replace(self, model=model, weights=weights)
+        )
+
+    @cached_property
+    def _others(self) -> dict[tuple[str, str], ModelOptions]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -319,8 +333,7 @@ def _fit(method: str) -> Callable[[Task, str, str], np.ndarray]:
 
 def _clip(task: Task, name: str, weights: str) -> np.ndarray:
     """A probe on a model that never saw galaxies' captions."""
-    model = ModelOptions(name, weights, task.model.device, task.model.views)
-    classifier = model.classifier(task.scheme, task.seed)
+    classifier = task.model._another(name, weights).classifier(task.scheme, task.seed)
     classifier.fit(task.train, task.labels, method="probe")
     return classifier.predict_proba(task.test)
 

@@ -70,6 +70,24 @@ def test_a_run_that_was_killed_gives_the_same_report(dataset, options, tmp_path,
     assert reports[0] == reports[1]
 
 
+def test_cells_share_the_model_and_embeddings_and_nothing_that_was_learnt(dataset, tiny_folder):
+    model = ModelOptions(str(tiny_folder), device="cpu", views=1)
+    images, labels = dataset.images, np.array(dataset.scheme.names)[dataset.targets]
+    first = model.classifier(dataset.scheme, 0)
+    words = first.predict_proba(images)
+    first.fit(images, labels, method="finetune", progress=False)
+    other = model.classifier(dataset.scheme, 1)
+    assert other.random_state == 1
+    assert not hasattr(other, "calibration_")
+    np.testing.assert_array_equal(other.predict_proba(images), words)  # of a model left alone
+
+    looked_at = []
+    hook = other.encoder.network.visual.register_forward_hook(lambda *_: looked_at.append(1))
+    model.classifier(dataset.scheme, 2).fit(images, labels, progress=False)
+    hook.remove()
+    assert not looked_at
+
+
 def test_the_report_says_everything(dataset, options, tmp_path):
     benchmark = run_benchmark(dataset, tmp_path, training_images=dataset.images[:2], **options)
     path = write_report(benchmark, tmp_path, figure_prefix="../out/", title="Simulated")
