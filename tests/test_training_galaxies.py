@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from gmc_astro.exceptions import InputError
-from gmc_astro.learning import TrainingSet, measure_outlines
+from gmc_astro.learning import TrainingSet, measure_shapes
 from gmc_astro.morphology import parse_gz2_class
 from gmc_astro.testing import (
     SimulatedGalaxy,
@@ -107,7 +107,7 @@ def test_a_folder_to_train_on(folder):
 def test_pictures_show_what_the_table_says(folder):
     """Measured on the JPEGs, edge-on disks and cigars are the flattest."""
     found = TrainingSet.read([folder])
-    ratio = measure_outlines(found.images(224))  # as pretraining does
+    ratio = measure_shapes(found.images(224))["axis_ratio"]  # as pretraining does
     assert np.isfinite(ratio).mean() > 0.8
     flat = np.maximum(
         np.nan_to_num(found.votes.fraction("edgeon", "yes")),

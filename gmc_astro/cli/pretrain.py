@@ -9,7 +9,7 @@ import click
 from gmc_astro.cli.common import read_settings, sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -34,7 +34,8 @@ SECTIONS = {
     "teachers": None,  # the same, where the training of larger image towers is other; their names
     "taught": None,  # the same, where a training of the image tower, now with them, is other
     "shifted": None,  # the same, where a further training of the image tower is other
-    "asked": None,  # the same, where a last training of the image tower, on answers, is other
+    "asked": None,  # the same, where a training of the image tower, on answers, is other
+    "measured": None,  # the same, where another one, also on what was measured, is other
 }
 #: What a section may say besides: of what its training sees and asks, and which towers it trains.
 BESIDES = {
@@ -43,6 +44,7 @@ BESIDES = {
     "taught": {"itself"},
     "shifted": {"itself"},
     "asked": {"repeats", "outlines"},
+    "measured": {"repeats", "outlines", "bulges"},
 }
 
 
@@ -150,10 +152,14 @@ def _pretrain(
     shares["holdouts"] = marked | shares.get("holdouts", {})
     repeats, outlines = images.get("repeats", {}), images.get("outlines", True)
 
-    def read(repeats: dict[str, int]) -> tuple[TrainingSet, TrainingSet]:
+    def read(
+        repeats: dict[str, int], bulges: list[str] | None = None
+    ) -> tuple[TrainingSet, TrainingSet]:
         excluded = images.get("exclude", ())
         parts = split_tables(found, exclude=excluded, repeats=repeats, **shares)
-        return _with_outlines(parts, folder / "axis_ratios.npz", world) if outlines else parts
+        if not outlines and not bulges:
+            return parts
+        return _with_shapes(parts, folder / "shapes.npz", world, bulges=bulges or ())
 
     training, held_out = read(repeats)
     numbers = f"{len(training)} to train on, {len(held_out)} held out"
@@ -179,8 +185,8 @@ def _pretrain(
         if "size" in besides:
             encoder.set_image_size(besides["size"])
         pixels = besides.get("pixels", pixels)
-        if "repeats" in besides:
-            training, _ = read(repeats | besides["repeats"])
+        if "repeats" in besides or "bulges" in besides:
+            training, _ = read(repeats | besides.get("repeats", {}), besides.get("bulges"))
             say(f"{len(training)} to train on, with the repeats of this stage")
         # the paper's public code watched the images that it trained on
         watched, source = training if stage.defects else held_out, training.images(pixels)
@@ -223,7 +229,7 @@ def _stages(
     # no word that the first stage taught is forgotten: rows that it zeroed stay zero anyway
     own = {"words": {"locked_images": True}}
     own |= {key: {"locked_texts": True} for key in ("larger", "teachers", "taught", "shifted")}
-    own |= {"asked": {"locked_texts": True, "loss": "answers"}}
+    own |= {key: {"locked_texts": True, "loss": "answers"} for key in ("asked", "measured")}
     for section, locked in own.items():
         if not (values := settings[section]):
             continue
@@ -380,16 +386,18 @@ def _simulated(numbers: dict[str, int], folder: Path, world: World) -> list[str]
     return found
 
 
-def _with_outlines(
-    parts: tuple[TrainingSet, TrainingSet], kept: Path, world: World
+def _with_shapes(
+    parts: tuple[TrainingSet, TrainingSet], kept: Path, world: World, bulges: Sequence[str] = ()
 ) -> tuple[TrainingSet, TrainingSet]:
-    """Measure outlines once; an interrupted run finds them, of these very files, in its folder."""
+    """Measure shapes once; an interrupted run finds them, of these very files, in its folder.
+
+    All galaxies get an outline, spirals in the folders named for it a bulge.
+    """
     import os
-    from dataclasses import replace
 
     import numpy as np
 
-    from gmc_astro.learning import TrainingSet, measure_outlines
+    from gmc_astro.learning import TrainingSet, measure_shapes
 
     everything = TrainingSet.concatenate(parts)
     paths = np.array([os.path.abspath(path) for path in everything.paths])
@@ -398,12 +406,31 @@ def _with_outlines(
     world.wait()
     if not known and world.leads:
         galaxies = TrainingSet(tuple(files), everything.votes[once])
-        measured = measure_outlines(galaxies.images(224), progress=True)
-        np.savez_compressed(kept, paths=files, axis_ratios=measured)
+        np.savez_compressed(
+            kept, paths=files, **measure_shapes(galaxies.images(224), progress=True)
+        )
     world.wait()
-    ratios = np.split(np.load(kept)["axis_ratios"][rows], [len(parts[0])])
-    training, held_out = (
-        replace(part, votes=part.votes.with_outline(values))
-        for part, values in zip(parts, ratios, strict=True)
+    votes = everything.votes.with_outline(np.load(kept)["axis_ratio"][rows])
+    if bulges:
+        chosen = _below(paths, bulges)
+        contrasts = np.load(kept)["core_contrast"][rows]
+        votes = votes.with_bulges(np.where(chosen, contrasts, np.nan))
+    cut = len(parts[0])
+    return (
+        TrainingSet(everything.paths[:cut], votes[:cut]),
+        TrainingSet(everything.paths[cut:], votes[cut:]),
     )
-    return training, held_out
+
+
+def _below(paths: np.ndarray, folders: Sequence[str]) -> np.ndarray:
+    """Which files lie below folders of these names."""
+    from pathlib import Path
+
+    import numpy as np
+
+    from gmc_astro.exceptions import InputError
+
+    parts = [set(Path(path).parent.parts) for path in paths]
+    if unknown := sorted(set(folders) - set().union(*parts)):
+        raise InputError(f"bulges: no image lies in a folder named {', '.join(unknown)}")
+    return np.array([not part.isdisjoint(folders) for part in parts])

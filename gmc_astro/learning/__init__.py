@@ -71,7 +71,7 @@ from gmc_astro.learning.settings import RECIPES, PretrainSettings
 from gmc_astro.learning.shuffling import read_ahead
 from gmc_astro.learning.suggest import suggest_rows
 from gmc_astro.learning.table_io import check_output, read_table, write_table
-from gmc_astro.learning.training_set import TrainingSet, measure_outlines, split_tables
+from gmc_astro.learning.training_set import TrainingSet, measure_shapes, split_tables
 from gmc_astro.learning.trusted_head import TrustedHead, trust
 from gmc_astro.learning.validation import validate, validate_questions, validate_retrieval
 from gmc_astro.learning.vote_captions import VoteCaptions
@@ -137,7 +137,7 @@ __all__ = [
     "infonce_loss",
     "joined_processes",
     "labelled_images",
-    "measure_outlines",
+    "measure_shapes",
     "nearest_bits",
     "negative_log_likelihood",
     "out_of_fold_logits",

@@ -17,7 +17,7 @@ from gmc_astro.morphology import VoteTable
 from gmc_astro.sources import FileSource, read_catalog
 from gmc_astro.sources.tables import file_column
 
-__all__ = ["TrainingSet", "measure_outlines", "split_tables"]
+__all__ = ["TrainingSet", "measure_shapes", "split_tables"]
 
 
 @dataclass(frozen=True)
@@ -229,40 +229,44 @@ def split_tables(
     return TrainingSet.concatenate(training), TrainingSet.concatenate(held_out)
 
 
-def measure_outlines(source: ImageSource, *, progress: bool = False) -> np.ndarray:
-    """Measure the axis ratio of the galaxy in each image.
+def measure_shapes(source: ImageSource, *, progress: bool = False) -> dict[str, np.ndarray]:
+    """Measure the shape of the galaxy in each image.
 
     Parameters
     ----------
     source : `~gmc_astro.imaging.ImageSource`
-        Images on a display scale.
+        N images on a display scale.
     progress : bool, optional
         Show a progress bar.
 
     Returns
     -------
-    axis_ratio : `~numpy.ndarray`, shape (N,)
-        0 to 1; NaN where nothing could be measured.
+    shapes : dict of str to `~numpy.ndarray`, shape (N,)
+        ``axis_ratio`` and ``core_contrast`` of `~gmc_astro.imaging.GalaxyShape`; NaN where
+        nothing could be measured. Display scales lift faint light: contrasts of images in the
+        same colours compare, others do not.
 
     Examples
     --------
     >>> from gmc_astro import open_images
     >>> from gmc_astro.imaging import make_rgb
-    >>> from gmc_astro.learning import measure_outlines
+    >>> from gmc_astro.learning import measure_shapes
     >>> from gmc_astro.testing import SimulatedGalaxy, render_galaxy
     >>> galaxy = SimulatedGalaxy(axis_ratio=0.4, bulge_share=0.0)
     >>> picture = make_rgb(render_galaxy(galaxy, pixels=128), recipe="GZ_DECALS")
-    >>> float(measure_outlines(open_images(picture[None])).round(1)[0])
+    >>> shapes = measure_shapes(open_images(picture[None]))
+    >>> float(shapes["axis_ratio"].round(1)[0])
     0.4
     """
-    ratios = np.full(len(source), np.nan)
-    with tqdm(total=len(source), desc="outlines", unit="image", disable=not progress) as bar:
+    shapes = {name: np.full(len(source), np.nan) for name in ("axis_ratio", "core_contrast")}
+    with tqdm(total=len(source), desc="shapes", unit="image", disable=not progress) as bar:
         for batch in source.iter_batches(64):
             for i in np.flatnonzero(batch.ok):
                 try:
-                    shape = measure_galaxy(grey(batch.images[i]), isophote=OF_JPEG)
+                    found = measure_galaxy(grey(batch.images[i]), isophote=OF_JPEG)
                 except MeasurementError:
                     continue
-                ratios[batch.start + i] = shape.axis_ratio
+                for name, values in shapes.items():
+                    values[batch.start + i] = getattr(found, name)
             bar.update(len(batch))
-    return ratios
+    return shapes

@@ -15,7 +15,7 @@ from PIL import Image
 
 from gmc_astro import GalaxyMorphologyClassifier, __bibtex__
 from gmc_astro.cli import COMMANDS, main
-from gmc_astro.cli.pretrain import _calibrate, _labels, _with_outlines
+from gmc_astro.cli.pretrain import _calibrate, _labels, _with_shapes
 from gmc_astro.learning import TrainingSet, World, read_table
 from gmc_astro.surveys import SURVEYS
 
@@ -365,6 +365,27 @@ def test_measured_outlines_are_asked_for_where_wanted(folder, training_table):
     assert inputs[0]["answers"] != inputs[1]["answers"]
 
 
+def test_measured_bulges_of_spirals_are_asked_for_in_the_folders_that_are_named(folder, labels):
+    table = Table.read(folder / "labels.csv")
+    table["label"] = np.where(labels == "round", "spiral", "elliptical")
+    table.write(folder / "spirals.csv")
+    answers = []
+    for bulges in ("[]", f"['{folder.name}']"):
+        config = CONFIG.format(epochs=1) + f"[measured]\nepochs = 1\nbulges = {bulges}\n"
+        (folder / "config.toml").write_text(config)
+        model = folder / f"bulges_{len(answers)}"
+        run("pretrain", folder / "spirals.csv", "--config", folder / "config.toml", "-o", model)
+        path = Path(f"{model}.run", "measured", "training_state.pt")
+        answers.append(torch.load(path, weights_only=True)["inputs"]["answers"])
+    assert answers[0] != answers[1]
+
+    config = CONFIG.format(epochs=1) + "[measured]\nepochs = 1\nbulges = ['sdss_poll']\n"
+    (folder / "config.toml").write_text(config)
+    options = ("--config", folder / "config.toml", "-o", folder / "mine")
+    said = run("pretrain", folder / "spirals.csv", *options, code=2).output
+    assert "no image lies in a folder named sdss_poll" in said
+
+
 def test_words_of_a_pretrained_model_are_asked_for_and_calibrated(folder, labels):
     table = Table.read(folder / "labels.csv")
     table["label"] = np.where(labels == "round", "smooth_completely_round", "edge_on")
@@ -406,9 +427,9 @@ def test_calibration_wants_a_table_with_labels(folder, training_table):
 
 def test_outlines_that_were_kept_are_of_the_files_at_hand(training_table, tmp_path):
     """As many other files, or the same in another order, do not get each other's outlines."""
-    parts, kept = TrainingSet.read([training_table]).split(0.5), tmp_path / "axis_ratios.npz"
-    first = _with_outlines(parts, kept, World())
-    other = _with_outlines(parts[::-1], kept, World())
+    parts, kept = TrainingSet.read([training_table]).split(0.5), tmp_path / "shapes.npz"
+    first = _with_shapes(parts, kept, World())
+    other = _with_shapes(parts[::-1], kept, World())
     assert np.isfinite(first[0].votes.fractions).sum() > np.isfinite(parts[0].votes.fractions).sum()
     for part, same in zip(first, other[::-1], strict=True):
         np.testing.assert_array_equal(part.votes.fractions, same.votes.fractions)

@@ -46,6 +46,20 @@ def test_neighbour_is_left_out(make_galaxy):
     assert measure_galaxy(pair).petro_r90 == pytest.approx(measure_galaxy(alone).petro_r90, rel=0.1)
 
 
+@pytest.mark.parametrize("ratio", [1.0, 0.5])
+def test_a_bulge_lifts_the_contrast_of_core_and_disc(ratio):
+    y, x = np.mgrid[-60:61, -60:61]
+    radius = np.hypot(
+        x * np.cos(0.5) + y * np.sin(0.5), (y * np.cos(0.5) - x * np.sin(0.5)) / ratio
+    )
+    disc = np.exp(-radius / 10)
+    contrasts = [measure_galaxy(disc + b * np.exp(-radius / 2)).core_contrast for b in (0, 1, 4)]
+    assert contrasts == sorted(contrasts)
+    inside = radius / measure_galaxy(disc).petro_r90
+    expected = disc[inside < 0.2].mean() / disc[(inside > 0.35) & (inside < 0.8)].mean()
+    assert contrasts[0] == pytest.approx(expected, rel=0.15)
+
+
 def test_sky_level_does_not_matter(make_galaxy):
     galaxy = make_galaxy(noise=0.01)
     assert measure_galaxy(galaxy + 100).petro_r90 == pytest.approx(

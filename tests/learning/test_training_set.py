@@ -6,7 +6,7 @@ from PIL import Image
 
 from gmc_astro import open_images
 from gmc_astro.exceptions import InputError
-from gmc_astro.learning import TrainingSet, measure_outlines, split_tables
+from gmc_astro.learning import TrainingSet, measure_shapes, split_tables
 
 
 @pytest.fixture
@@ -86,14 +86,14 @@ def test_a_split_of_what_is_not_there(folder, options, message):
 def test_outlines(make_galaxy):
     planes = [make_galaxy(96, 5, ellip=e, theta=0.6, noise=0.01) for e in (0, 0.5, 0.8)]
     grey = np.clip(40 * np.arcsinh(5 * np.stack(planes)), 0, 255).astype(np.uint8)
-    ratios = measure_outlines(open_images(np.repeat(grey[..., None], 3, axis=-1)))
+    ratios = measure_shapes(open_images(np.repeat(grey[..., None], 3, axis=-1)))["axis_ratio"]
     np.testing.assert_allclose(ratios, [1, 0.5, 0.2], atol=0.1)
 
 
 def test_an_empty_sky_has_no_outline():
     flat = np.zeros((2, 32, 32, 3), np.uint8)
     flat[1, 0, 0] = 1
-    assert np.isnan(measure_outlines(open_images(flat))).all()
+    assert np.isnan(measure_shapes(open_images(flat))["axis_ratio"]).all()
 
 
 def test_real_training_data(data_folder):

@@ -102,6 +102,33 @@ def test_no_outline_for_what_is_no_galaxy_or_was_not_measured():
     assert np.isnan(labelled("elliptical").with_outline([np.nan]).fraction("outline", "round"))
 
 
+@pytest.mark.parametrize(
+    ("contrast", "name"),
+    [(0.5, "no_bulge"), (2.0, "just_noticeable"), (2.3, "obvious"), (9.0, "dominant")],
+)
+def test_bulges_of_spirals_as_measured(contrast, name):
+    votes = labelled("spiral").with_bulges([contrast])
+    answers = ("no_bulge", "just_noticeable", "obvious", "dominant")
+    shares = {a: votes.fraction("bulge_prominence", a).item() for a in answers}
+    assert sum(shares.values()) == pytest.approx(1)
+    assert max(shares, key=shares.get) == name
+    assert votes.asked()[0, [q.name for q in votes.tree.questions].index("bulge_prominence")]
+
+
+def test_no_measured_bulge_of_what_is_no_spiral_lies_flat_or_has_votes():
+    def of(votes, contrast):
+        return votes.with_bulges([contrast]).fraction("bulge_prominence", "dominant")
+
+    spiral = labelled("spiral")
+    assert of(spiral, 9.0) > 0.9
+    assert np.isnan(of(labelled("elliptical"), 9.0))
+    assert np.isnan(of(spiral.with_outline([0.2]), 9.0))
+    assert np.isnan(of(spiral, np.nan))
+    assert np.isnan(of(spiral, -1.0))
+    voted = spiral.with_bulges([1.0])
+    np.testing.assert_array_equal(voted.with_bulges([9.0]).fractions, voted.fractions)
+
+
 def test_empty_cells_are_unknown_not_no():
     table = Table({"object_id": ["1", "2", "3"], "spiral": ["1", "0", ""], "gz1_class": [""] * 3})
     spiral = VoteTable.read(table).fraction("spiral", "spiral")
