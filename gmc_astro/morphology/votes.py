@@ -18,20 +18,12 @@ from gmc_astro.morphology.asking import (
     shares_of,
     totals_of,
 )
+from gmc_astro.morphology.shapes import bulge_shares, outline_shares
 from gmc_astro.morphology.tree import DecisionTree
 from gmc_astro.morphology.trees import LABEL_TREE
 
-__all__ = ["BULGE_CONTRASTS", "OUTLINE_LIMITS", "VoteTable"]
+__all__ = ["VoteTable"]
 
-#: Axis ratios above the first limit measure round, below the second elongated, else in between.
-#: They stand away from the middle of each of Galaxy Zoo 2's three words for roundness.
-OUTLINE_LIMITS = (0.8, 0.45)
-
-#: Contrast of core and disc in SDSS's colours where the bulge is not there, just noticeable,
-#: obvious and dominant: medians of the examples that experts chose for each answer.
-BULGE_CONTRASTS = (1.65, 1.98, 2.27, 2.97)
-
-_CONTRAST_SCATTER = 0.12  # of the logarithm, among galaxies of the same answer
 FEW = 0.2  # an answer with no more of the votes than this is ruled out
 
 
@@ -355,13 +347,11 @@ class VoteTable:
             A copy. Only rows that nobody called an artifact get an outline.
         """
         ratio = np.asarray(axis_ratio, float)
-        upper, lower = OUTLINE_LIMITS
-        answers = np.stack([ratio >= upper, (ratio < upper) & (ratio >= lower), ratio < lower], 1)
         known = np.isfinite(ratio) & ~(
             self.fraction("smooth_or_features", "star_or_artifact") > 0.5
         )
         fractions = self.fractions.copy()
-        fractions[known, self.tree.columns("outline")] = answers[known]
+        fractions[known, self.tree.columns("outline")] = outline_shares(ratio[known])
         return replace(self, fractions=fractions)
 
     def with_bulges(self, core_contrast: np.ndarray) -> VoteTable:
@@ -378,18 +368,15 @@ class VoteTable:
         votes : `VoteTable`
             A copy in which spirals without an answer on their bulge, and not elongated in their
             measured outline, have shares of the answers: the nearer the contrast is to that of
-            an answer (`BULGE_CONTRASTS`), the more.
+            an answer in experts' examples, the more.
         """
         contrast = np.asarray(core_contrast, float)
         columns = self.tree.columns("bulge_prominence")
         known = (contrast > 0) & (self.fraction("spiral", "spiral") > 0.5)
         known &= np.isnan(self.fractions[:, columns]).all(axis=1)
         known &= ~(self.fraction("outline", "elongated") > 0.5)
-        within = np.clip(contrast[known], BULGE_CONTRASTS[0], BULGE_CONTRASTS[-1])
-        distance = np.log(within[:, None] / BULGE_CONTRASTS) / _CONTRAST_SCATTER
-        shares = np.exp(-0.5 * distance**2)
         fractions = self.fractions.copy()
-        fractions[known, columns] = shares / shares.sum(axis=1, keepdims=True)
+        fractions[known, columns] = bulge_shares(contrast[known])
         return replace(self, fractions=fractions)
 
     def rules_out(self) -> np.ndarray:
