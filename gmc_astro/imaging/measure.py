@@ -164,7 +164,10 @@ def _core_contrast(
     r90: float,
 ) -> float:
     """Mean brightness of the core over the disc's; shape is axis ratio and position angle."""
-    y, x = np.indices(image.shape)
+    reach = int(np.ceil(_DISC[1] * r90)) + 1  # no pixel beyond it counts
+    near = tuple(slice(max(int(c) - reach, 0), int(c) + reach + 2) for c in centre[::-1])
+    image, kept = image[near], kept[near]
+    y, x = np.indices(image.shape) + np.array([near[0].start, near[1].start])[:, None, None]
     ratio, angle = max(shape[0], _FLATTEST), np.deg2rad(shape[1])
     across, up = x - centre[0], y - centre[1]
     along = across * np.cos(angle) + up * np.sin(angle)
