@@ -11,8 +11,9 @@ __all__ = ["BULGE_CONTRASTS", "OUTLINE_LIMITS", "bulge_shares", "outline_shares"
 OUTLINE_LIMITS = (0.8, 0.45)
 
 #: Contrast of core and disc in SDSS's colours where the bulge is not there, just noticeable,
-#: obvious and dominant: medians of the examples that experts chose for each answer.
-BULGE_CONTRASTS = (1.65, 1.98, 2.27, 2.97)
+#: obvious and dominant. The first and the last are medians of four examples each that experts
+#: chose and that the bundled model is trained on; the logarithms between them are evenly spaced.
+BULGE_CONTRASTS = (1.63, 1.99, 2.43, 2.96)
 
 _CONTRAST_SCATTER = 0.12  # of the logarithm, among galaxies of the same answer
 
@@ -61,8 +62,8 @@ def bulge_shares(core_contrast: np.ndarray) -> np.ndarray:
     >>> import numpy as np
     >>> from gmc_astro.morphology.shapes import bulge_shares
     >>> bulge_shares(np.array([1.2, 4.0])).round(1)
-    array([[0.7, 0.2, 0. , 0. ],
-           [0. , 0. , 0.1, 0.9]])
+    array([[0.8, 0.2, 0. , 0. ],
+           [0. , 0. , 0.2, 0.8]])
     """
     within = np.clip(core_contrast, BULGE_CONTRASTS[0], BULGE_CONTRASTS[-1])
     distance = np.log(within[:, None] / BULGE_CONTRASTS) / _CONTRAST_SCATTER
