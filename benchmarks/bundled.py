@@ -10,7 +10,8 @@ galaxy must be among those that the training log says were left out.
 Bars have no labels: those of ``benchmarks/bars_and_rings.csv`` were marked by eye, on held-out
 galaxies, by the one who marked those of ``configs/bars_and_rings.csv`` for the training.
 ``benchmarks/rings_by_eye.csv`` says how much, from 0 to 9, 120 galaxies of ``decals_rings`` looked
-ringed to a reader who had not seen their labels.
+ringed to a reader who had not seen their labels. Nor has anyone voted on the bulges of the spirals
+of ``gz2_five_class``: what words say of them is compared with the contrast of core and disc.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy as np
 from astropy.stats import binom_conf_interval
 from astropy.table import Table
 from common import ROOT, data_folder, machine, write_results
+from scipy.stats import pearsonr, rankdata
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, roc_auc_score
 
 from gmc_astro import GalaxyMorphologyClassifier
@@ -33,6 +35,7 @@ from gmc_astro.learning import (
     TrainingSet,
     expected_calibration_error,
     hash_source,
+    measure_shapes,
     nearest_bits,
     negative_log_likelihood,
     split_tables,
@@ -253,15 +256,20 @@ def examples(parts: Parts) -> tuple[dict, list[str]]:
             results[title] = {"yes": int(truth.sum()), "no": int((1 - truth).sum())}
             lines.append(f"  {title:<22} {counts}: cannot be measured")
             continue
-        prompts = {
-            str(k): as_sentences(p for a in answers for p in PHRASES[question, a])
-            for k, answers in enumerate(reversed(sides))
-        }
-        scheme = ClassScheme(question, prompts)
-        score = probabilities(parts.classifier, scheme, embeddings[rows])[:, 1]
+        score = probabilities(parts.classifier, two_sides(title), embeddings[rows])[:, 1]
         results[title], line = told_apart(title, truth, score)
         lines.append(line)
     return results, lines
+
+
+def two_sides(title: str) -> ClassScheme:
+    """The two sets of answers to a question as classes, the first one last."""
+    question, *sides = QUESTIONS[title]
+    prompts = {
+        str(k): as_sentences(p for a in answers for p in PHRASES[question, a])
+        for k, answers in enumerate(reversed(sides))
+    }
+    return ClassScheme(question, prompts)
 
 
 def told_apart(title: str, truth: np.ndarray, score: np.ndarray) -> tuple[dict, str]:
@@ -304,6 +312,23 @@ def by_eye(parts: Parts) -> tuple[dict, list[str]]:
     return results, lines
 
 
+def measured_bulges(parts: Parts) -> tuple[dict, list[str]]:
+    """Words on the bulges of spirals against the contrast of core and disc, by rank."""
+    _, held_out = parts.split("gz2_five_class")
+    contrast = measure_shapes(held_out.images(224))["core_contrast"]
+    rows = (five_classes(held_out) == "spiral") & np.isfinite(contrast)
+    embeddings = parts.embed(held_out)[rows]
+    scheme = two_sides("large or small bulge")
+    score = probabilities(parts.classifier, scheme, embeddings)[:, 1]
+    found = pearsonr(rankdata(score), rankdata(contrast[rows]))
+    rho, ends = round(float(found.statistic), 3), found.confidence_interval(0.95)
+    ends = [round(float(end), 3) for end in ends]
+    return {"spirals": int(rows.sum()), "rank_correlation": rho, "interval_95": ends}, [
+        f"bulges of {rows.sum()} spirals held out, in words, zero-shot, and as measured",
+        f"  rank correlation with the contrast of core and disc {rho:.3f} {ends}",
+    ]
+
+
 def spread(values: list[float]) -> str:
     """Mean and standard deviation over draws."""
     return f"{np.mean(values):.3f} +- {np.std(values, ddof=1):.3f}"
@@ -325,6 +350,7 @@ def main() -> None:
         ("decals_rings", rings),
         ("tree_examples", examples),
         ("by_eye", by_eye),
+        ("measured_bulges", measured_bulges),
     ):
         results[name], found = measure(parts)
         lines += ["", *found]
