@@ -261,7 +261,7 @@ def apply_draws(
         images = _open(images, settings.opening, (1, 2) if images.dtype == torch.uint8 else (2, 3))
     if images.dtype == torch.uint8:
         images = to_channels_first(images)
-    images = _resample(images, size, settings, draws)
+    images = _resample(images, size, draws)
     if settings.recolour and recipe is not None:
         images = recolour(images, recipe, tuple(RECIPES.values()), draws.recipe)
     if settings.gain or settings.contrast or settings.grey:
@@ -304,11 +304,21 @@ def _smooth(images: Tensor) -> Tensor:
     return F.conv2d(images, kernel, padding=2, groups=3) / within
 
 
-def _resample(images: Tensor, size: int, settings: Augmentation, draws: Draws) -> Tensor:
-    """Turn, zoom, shift, mirror and resize in one bilinear resampling."""
-    coarser = int(images.shape[-1] * settings.crop / (size * max(settings.zoom)))
-    if coarser > 1:  # bilinear interpolation would skip pixels
-        images = F.avg_pool2d(images, coarser)
+def _resample(images: Tensor, size: int, draws: Draws) -> Tensor:
+    """Turn, zoom, shift, mirror and resize; first coarser where pixels would be skipped."""
+    steps = draws.matrix[:, :, 0].norm(dim=1) * (images.shape[-1] / size)  # in pixels
+    coarser = (steps + 1e-3).int().clamp(min=1)
+    if len(found := coarser.unique().tolist()) == 1:
+        return _sample(F.avg_pool2d(images, found[0]) if found[0] > 1 else images, size, draws)
+    result = images.new_empty((*images.shape[:2], size, size))
+    for factor in found:
+        rows = (coarser == factor).nonzero().ravel()
+        result[rows] = _sample(F.avg_pool2d(images[rows], factor), size, draws[rows])
+    return result
+
+
+def _sample(images: Tensor, size: int, draws: Draws) -> Tensor:
+    """Take pixels where they were drawn, in one bilinear interpolation."""
     matrix = draws.matrix.to(images.device)[:, None, None]
     places = (2 * torch.arange(size, device=images.device) + 1) / size - 1
     down = matrix[..., 1] * places.view(-1, 1, 1) + matrix[..., 2]

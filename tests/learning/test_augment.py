@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gmc_astro.imaging import GZ_DECALS, RECIPES, SDSS_LUPTON, SDSS_VIEWER, make_rgb
-from gmc_astro.learning.augment import Augmentation, augment
+from gmc_astro.learning.augment import Augmentation, apply_draws, augment, draw
 from gmc_astro.learning.recolour import recolour
 
 NOTHING = Augmentation(
@@ -153,3 +153,18 @@ def test_recolouring_needs_to_know_the_colours(images):
     torch.testing.assert_close(same, images, atol=1e-5, rtol=0)
     other, _ = augment(images, 24, settings, torch.Generator().manual_seed(0), recipe=SDSS_LUPTON)
     assert (other - images).abs().mean() > 0.01
+
+
+def test_what_is_shown_smaller_is_averaged_not_skipped():
+    """Of stripes a pixel wide nothing is left where every other pixel would be skipped."""
+    stripes = torch.zeros(16, 3, 128, 128)
+    stripes[..., ::2] = 1.0
+    settings = replace(NOTHING, zoom=(0.7, 1.3))
+    draws = draw(16, settings, torch.Generator().manual_seed(0))
+    shown = apply_draws(stripes, 64, settings, draws)
+    coarse = 2 * draws.matrix[:, 0, 0] >= 2
+    assert 3 < coarse.sum() < 13
+    np.testing.assert_allclose(shown[coarse], 0.5, atol=1e-6)
+    assert (shown[~coarse].std(dim=(1, 2, 3)) > 0.1).all()
+    each = [apply_draws(stripes[[i]], 64, settings, draws[[i]]) for i in range(16)]
+    torch.testing.assert_close(torch.cat(each), shown)
