@@ -391,7 +391,7 @@ class Encoder:
         if unknown := self.unknown_words(texts):
             warnings.warn(
                 f"{self.name} never read the words {', '.join(unknown)}: they say nothing to it; "
-                "use words of its model card",
+                "captions had those of gmc_astro.morphology.PHRASES",
                 UnknownWordsWarning,
                 stacklevel=2,
             )

@@ -102,13 +102,15 @@ class VoteTable:
         Galaxy Zoo 1                              ``P_EL``, ``P_CW``, ``P_ACW``...    `GZ1_TREE`
         labels                                    ``gz2_class``; ``label``;           `LABEL_TREE`
                                                   ``spiral`` and ``gz1_class``;
-                                                  ``ring``; ``question`` and
-                                                  ``answer``
+                                                  ``bar`` and ``ring``; ``ring``
+                                                  and ``featured_fraction``;
+                                                  ``question`` and ``answer``
         ========================================  ==================================  ============
 
         A tree of your own is read as that of a campaign once `register_tree` knows it. Kaggle's
         values are products down the tree; they are undone. An empty cell, and a
-        question without a vote, is not known.
+        question without a vote, is not known. A ``label`` is one of
+        ``gmc_astro.morphology.label_tables.ANSWERS_OF_LABELS``, or empty.
 
         Parameters
         ----------
@@ -361,14 +363,14 @@ class VoteTable:
         ----------
         core_contrast : array_like, shape (N,)
             Brightness of the core over the disc's, as `~gmc_astro.imaging.GalaxyShape` has it,
-            in images of one kind; NaN where it could not be measured.
+            in images in SDSS's colours; NaN where it could not be measured.
 
         Returns
         -------
         votes : `VoteTable`
             A copy in which spirals without an answer on their bulge, and not elongated in their
             measured outline, have shares of the answers: the nearer the contrast is to that of
-            an answer in experts' examples, the more.
+            an answer (``gmc_astro.morphology.shapes.BULGE_CONTRASTS``), the more.
         """
         contrast = np.asarray(core_contrast, float)
         columns = self.tree.columns("bulge_prominence")
