@@ -18,9 +18,11 @@ from gmc_astro.catalogs.reading import stacked
 from gmc_astro.catalogs.resident import resident
 from gmc_astro.catalogs.shards import ranges_of
 from gmc_astro.exceptions import InputError
-from gmc_astro.imaging import ImageBatch, ImageSource
+from gmc_astro.imaging import ImageBatch, ImageSource, get_recipe
 from gmc_astro.learning import read_ahead
 from gmc_astro.sources import PictureSource
+from gmc_astro.sources.files import DEFAULT_SIZE
+from gmc_astro.sources.open import FETCH_OPTIONS
 from gmc_astro.sources.parquet import IMAGE_COLUMNS
 from gmc_astro.sources.positions import IDS
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["classify_partitions"]
 
+#: Options of `~gmc_astro.sources.open_images` for pictures and positions alike.
+OPENING = {"size", "framing", "recipe", "survey"}
 #: Columns that are added, with their types.
 ADDED = {
     "label": pd.ArrowDtype(pa.string()),
@@ -98,6 +102,8 @@ def classify_partitions(
             f"a {type(catalog).__name__} is no LSDB catalogue: give what lsdb.open_catalog() "
             "returned, or use classify_catalog() with the catalogue's path"
         )
+    if unknown := sorted(set(source) - FETCH_OPTIONS - OPENING):
+        raise InputError(f"{', '.join(unknown)} is no option here, nor one of open_images()")
     taken = sorted(set(ADDED) & set(catalog.meta.columns))
     if taken:
         raise InputError(f"the catalogue has columns {taken} already: rename or drop them")
@@ -154,8 +160,16 @@ def _open(
     column = usual if images == "auto" else images
     if column is None or "survey" in options:
         return classifier._open(table, options).quiet()
-    values = [_bytes(value) for value in frame[column]]
-    return classifier._open(PictureSource(values, table=table, **options), {})
+    if fetch := sorted(set(options) & FETCH_OPTIONS - OPENING):
+        raise InputError(f"options {fetch} are for positions: give survey= with them")
+    recipe = options.get("recipe")
+    pictures = PictureSource(
+        [_bytes(value) for value in frame[column]],
+        size=options.get("size") or DEFAULT_SIZE,
+        table=table,
+        recipe=None if recipe is None else get_recipe(recipe),
+    )
+    return classifier._open(pictures, {})
 
 
 def _bytes(value: Any) -> bytes | None:

@@ -160,7 +160,11 @@ def sentences(command: Callable) -> Callable:
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         with _as_sentence():
-            return command(*args, **kwargs)
+            try:
+                return command(*args, **kwargs)
+            except KeyboardInterrupt as err:
+                click.echo("Stopped.", err=True)
+                raise click.exceptions.Exit(STOPPED) from err
 
     return wrapped
 

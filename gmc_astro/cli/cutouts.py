@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gmc_astro.cli.common import account, sentences
+from gmc_astro.cli.common import account, sentences, stops_tidily
 
 __all__ = ["command"]
 
@@ -82,34 +82,33 @@ def command(
     table = read_catalog(catalog) if os.path.exists(catalog) else None
     coords = positions_of(catalog if table is None else table)
     found = get_survey(survey)
-    source = fetch_cutouts(
-        coords,
-        survey=found,
-        size=size,
-        framing="fixed" if jpeg else framing,
-        field=None if field is None else field * u.arcsec,
-        petro_r90=look_up_petrosian(coords, progress=True)["petro_r90"] if look_up else None,
-        recipe=recipe,
-        image_format="jpeg" if jpeg else "fits",
-        cache=False if no_cache else cache or True,
-        max_connections=connections,
-        ids=None if table is None else ids_of(table),
-    )
-    carried = [name for name in CARRIED if table is not None and name in table.colnames]
-    colours = "the survey's own" if source.recipe is None else source.recipe.name
-    attributes = {
-        "survey": found.name,
-        "recipe": colours,
-        "framing": source.plan.framing,
-        "size": size,
-        "credit": found.credit,
-    }
-    status = write_cutouts(
-        source,
-        output,
-        columns={name: table[name] for name in carried},
-        attributes=attributes,
-        overwrite=overwrite,
-    )
+    with stops_tidily():
+        source = fetch_cutouts(
+            coords,
+            survey=found,
+            size=size,
+            framing="fixed" if jpeg else framing,
+            field=None if field is None else field * u.arcsec,
+            petro_r90=look_up_petrosian(coords, progress=True)["petro_r90"] if look_up else None,
+            recipe=recipe,
+            image_format="jpeg" if jpeg else "fits",
+            cache=False if no_cache else cache or True,
+            max_connections=connections,
+            ids=None if table is None else ids_of(table),
+        )
+        carried = [name for name in CARRIED if table is not None and name in table.colnames]
+        attributes = {
+            "survey": found.name,
+            "framing": source.plan.framing,
+            "size": size,
+            "credit": found.credit,
+        }
+        status = write_cutouts(
+            source,
+            output,
+            columns={name: table[name] for name in carried},
+            attributes=attributes,
+            overwrite=overwrite,
+        )
     click.echo(f"Images: {output}\nPlease acknowledge: {found.credit}")
     ctx.exit(account(QTable({"status": status}), what="fetched"))

@@ -53,7 +53,9 @@ def command(
     from gmc_astro._files import make_folder, writing
     from gmc_astro.imaging import cut_out, find_galaxies
     from gmc_astro.learning import write_table
+    from gmc_astro.plots.canvas import new_figure
 
+    new_figure(1, 1)  # whether pictures can be drawn is known before the work
     folder = make_folder(Path(output))
     picture = hubble_deep_field()
     galaxies = find_galaxies(picture)

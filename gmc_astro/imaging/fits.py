@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import math
 import os
 import re
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from astropy.io import fits
 
-from gmc_astro.exceptions import InputError, UnreadableImageError
+from gmc_astro.exceptions import GmcAstroError, InputError, UnreadableImageError
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -168,12 +170,13 @@ def _check_file(path: Path) -> None:
 def _open(path: Path) -> Iterator[fits.HDUList]:
     """Open a file; whatever is wrong with it becomes one kind of error with one sentence."""
     try:
-        _check_length(path)
-        with fits.open(path, memmap=False) as hdus:
-            yield hdus
-    except (OSError, ValueError, TypeError, IndexError) as err:
-        if isinstance(err, UnreadableImageError | InputError):
-            raise
+        with _unpacked(path) as file:
+            _check_length(path, file)
+            with fits.open(file, memmap=False) as hdus:
+                yield hdus
+    except GmcAstroError:
+        raise
+    except Exception as err:  # astropy, gzip, zlib and CFITSIO each have kinds of their own
         reason = str(err).strip().splitlines() or [type(err).__name__]
         raise UnreadableImageError(f"{path}: {_explain(reason[0])}") from err
 
@@ -183,13 +186,19 @@ def _explain(reason: str) -> str:
     return "not a FITS file" if "SIMPLE" in reason or "Empty or corrupt" in reason else reason
 
 
-def _check_length(path: Path) -> None:
+def _unpacked(path: Path) -> BinaryIO:
+    """The file; all of one that gzip packed, as astropy does not look at the checksum."""
+    if path.suffix == ".gz":
+        return io.BytesIO(gzip.decompress(path.read_bytes()))
+    return path.open("rb")
+
+
+def _check_length(path: Path, file: BinaryIO) -> None:
     """A file cut off in its middle may read as zeros; compare what is there with the headers."""
-    if path.suffix in (".gz", ".bz2", ".fz"):
+    if path.suffix in (".bz2", ".fz"):
         return
-    with path.open("rb") as file:
-        end = expected_length(file)
-    size = path.stat().st_size
+    end, size = expected_length(file), file.seek(0, os.SEEK_END)
+    file.seek(0)
     if size < end - _BLOCK:  # a last block that is not padded harms nobody
         raise UnreadableImageError(f"{path}: truncated FITS file ({size} of {end} bytes)")
 

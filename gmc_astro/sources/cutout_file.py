@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from gmc_astro._files import whole
+from gmc_astro._files import make_folder, whole, write_text, writing
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import ImageBatch, ImageSource
 from gmc_astro.sources.layout import UNKNOWN_RECIPE
@@ -102,10 +102,11 @@ class _Parts:
     def __init__(self, path: Path, fingerprint: str) -> None:
         self.folder = path.with_name(f"{path.name}.parts")
         mark = self.folder / "fingerprint"
-        if self.folder.exists() and (not mark.is_file() or mark.read_text() != fingerprint):
-            shutil.rmtree(self.folder)  # of other rows, or of other options
-        self.folder.mkdir(parents=True, exist_ok=True)
-        mark.write_text(fingerprint)
+        with writing(self.folder):
+            if self.folder.exists() and (not mark.is_file() or mark.read_text() != fingerprint):
+                shutil.rmtree(self.folder)  # of other rows, or of other options
+        make_folder(self.folder)
+        write_text(mark, fingerprint)
 
     def finished(self, rows: int) -> int:
         """Rows that are there already."""

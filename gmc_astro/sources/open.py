@@ -213,7 +213,7 @@ def _open_path(
             return _open_positions(table, "decals", options, {})
         return _open_listed(table, key, base or os.path.dirname(path), options)
     found = find_files(path)
-    if all(file.lower().endswith(HDF5_SUFFIXES) for file in found):
+    if all(file.lower().endswith((*HDF5_SUFFIXES, *CATALOG_SUFFIXES)) for file in found):
         return _open_several(found, key, base, options)
     return FileSource(found, **options)
 
@@ -236,7 +236,7 @@ def _open_hats(
 ) -> ImageSource:
     """Partitions of a HATS catalogue: with pictures, or else with positions."""
     files = hats_partitions(path)
-    if survey is None and _holds_pictures(files[0], key):
+    if survey is None and (key is not None or _holds_pictures(files[0], key)):
         return ConcatenatedSource([_open_pictures(file, key, options) for file in files])
     survey = survey or "decals"
     return ConcatenatedSource([_open_positions(file, survey, options, fetch) for file in files])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -96,14 +97,17 @@ class PictureSource(ImageSource):
         return self._recipe
 
     def identity(self) -> dict[str, Any]:
-        """Names, positions, and size of the images.
+        """Names, positions, size of the images, and a hash of the pictures.
 
         Returns
         -------
         identity : dict
             Plain values for JSON.
         """
-        return {**super().identity(), "size": self.size}
+        digest = hashlib.sha256()
+        for picture in self.pictures:
+            digest.update(hashlib.sha256(picture or b"").digest())
+        return {**super().identity(), "size": self.size, "pictures": digest.hexdigest()}
 
     def iter_batches(
         self, batch_size: int = 64, *, start: int = 0, stop: int | None = None

@@ -121,9 +121,9 @@ def positions_of(images: Any) -> SkyCoord:
 
 def _position_in_words(text: str) -> SkyCoord:
     try:
-        unit = None if any(letter in text for letter in "hdms:°") else "deg"
-        unit = (u.hourangle, u.deg) if ":" in text else unit
-        return SkyCoord([text], unit=unit)
+        words = text.replace(",", " ").split()
+        hours = "h" in text or ":" in text or len(words) > 2 or text.startswith("J")
+        return SkyCoord([" ".join(words)], unit=(u.hourangle if hours else u.deg, u.deg))
     except ValueError as err:
         raise InputError(
             f"{text!r} is neither a file nor a position; write degrees ('184.85 5.79') or "

@@ -8,6 +8,7 @@ import os
 import re
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from astropy.config import get_cache_dir
@@ -19,6 +20,7 @@ __all__ = ["BodyCache"]
 _DIGEST = 32  # bytes of SHA-256 in front of each body
 _OURS = re.compile(r"[0-9a-f]{2}/([0-9a-f]{62}|\.part-.*)")  # files below the folder
 _TIDY_EVERY = 256  # writes between two looks at the size
+_WRITES: Counter[Path] = Counter()  # of this process, into each folder
 
 
 class BodyCache:
@@ -36,7 +38,6 @@ class BodyCache:
 
     def __init__(self, folder: str | os.PathLike | None = None) -> None:
         self._given = folder
-        self._writes = 0
 
     @functools.cached_property
     def folder(self) -> Path:
@@ -70,9 +71,9 @@ class BodyCache:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-        self._writes += 1
-        if self._writes % _TIDY_EVERY == 0:
+        if _WRITES[self.folder] % _TIDY_EVERY == 0:  # also for the first: many runs are short
             self.tidy()
+        _WRITES[self.folder] += 1
 
     def tidy(self) -> None:
         """Drop the oldest files until nine tenths of the size limit are left, and stale parts.

@@ -228,9 +228,10 @@ def fetch_cutouts(
     size : int, optional
         Side of the images in pixels.
     framing : {"petrosian", "fixed"}, optional
-        ``"petrosian"``: 6.4 Petrosian radii (petroR90) across, as Galaxy Zoo shows galaxies;
-        measured with photutils on a first cutout of 64 arcsec, fetched wider where the galaxy
-        needs it; where it cannot be measured, as ``"fixed"``, and the status says so.
+        ``"petrosian"``: 6.4 Petrosian radii (petroR90) across, three quarters of the width of a
+        Galaxy Zoo 2 image; measured with photutils on a first cutout of 64 arcsec, fetched
+        wider where the galaxy needs it; where it cannot be measured, as ``"fixed"``, and the
+        status says so.
         ``"fixed"``: ``field`` across.
     field : `~astropy.units.Quantity`, optional
         Side of a fixed frame. Default is ``size`` pixels of the survey.

@@ -174,11 +174,8 @@ class Fetching:
         return self._bands(i, side * 2 ** int(min(doublings, _WIDER)), pixels)
 
     def _render(self, planes: np.ndarray, bands: Bands) -> np.ndarray:
-        recipe = self.plan.recipe
         by_name = dict(zip(bands.names, planes, strict=True))
-        if len(by_name) == 1:  # a survey of one band is shown grey
-            by_name = dict.fromkeys(recipe.bands, planes[0])
-        return make_rgb(by_name, recipe=recipe, flip=True)
+        return make_rgb(by_name, recipe=self.plan.recipe, flip=True)
 
     # ---- bodies --------------------------------------------------------------------------
 

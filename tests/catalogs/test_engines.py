@@ -123,7 +123,8 @@ def test_lsdb_partitions(client, hats, classifier, undisturbed, tmp_path):
     catalog = lsdb.open_catalog(hats)
     assert catalog.margin is not None
     before = client.run(loads)
-    lazy = classify_partitions(classifier, catalog, rows_per_shard=64, size=48)
+    options = {"size": 48, "recipe": "SDSS_LUPTON", "framing": "fixed"}  # as open_images has them
+    lazy = classify_partitions(classifier, catalog, rows_per_shard=64, **options)
     assert client.run(loads) == before, "a model was loaded for the empty frame"
     assert lazy.margin is None
     found = lazy.compute()
@@ -156,6 +157,8 @@ def test_lsdb_positions(client, classifier):
     assert found["status"].tolist() == ["outside footprint"] * 3
     assert found["label"].isna().all()
     assert found["probability"].isna().all()
+    with pytest.raises(InputError, match="survay is no option here"):
+        classify_partitions(classifier, catalog, survay="decals")
     again = lsdb.from_dataframe(frame.assign(label="mine"), margin_threshold=None)
     with pytest.raises(InputError, match=r"has columns \['label'\] already"):
         classify_partitions(classifier, again)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import h5py
 import numpy as np
@@ -18,6 +19,7 @@ from gmc_astro.exceptions import RecipeMismatchWarning
 from gmc_astro.imaging import GZ_DECALS
 from gmc_astro.learning import read_table
 from gmc_astro.sources.cutout_file import ROWS
+from gmc_astro.sources.positions import positions_of
 from gmc_astro.testing import serve_surveys
 
 
@@ -100,6 +102,28 @@ def test_what_was_not_fetched_is_not_classified_later(server, catalogue):
     assert table["status"][5] == "outside footprint"
 
 
+@pytest.mark.parametrize(
+    "words", ["12 19 24.0 +5 47 24", "12:19:24, 5:47:24", "12h19m24s 5d47m24s", "J121924.0+054724"]
+)
+def test_positions_as_catalogues_print_them(words):
+    (position,) = positions_of(words)
+    np.testing.assert_allclose([position.ra.deg, position.dec.deg], [184.85, 5.79])
+
+
+def test_an_output_that_cannot_be_written_is_told(server, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    out = tmp_path / "file" / "one.h5"
+    text = run("cutouts", "184.85 5.79", "--no-cache", "-o", out, code=2).output
+    assert "cannot be written" in text
+
+
+def test_pictures_of_the_survey_itself_have_no_recipe(server, tmp_path):
+    out = tmp_path / "one.h5"
+    run("cutouts", "184.85 5.79", "--jpeg", "--no-cache", "--size", "32", "-o", out)
+    with warnings.catch_warnings(action="error"):
+        assert open_images(out).recipe is None
+
+
 def test_one_position_and_its_own_size(server, tmp_path):
     out = tmp_path / "one.h5"
     options = ("--framing", "fixed", "--field", "60", "--no-cache", "--size", "50")
@@ -136,7 +160,8 @@ main()
 """
 
 
-def test_killed_and_run_again_it_goes_on(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda n: n.name)
+def test_stopped_and_run_again_it_goes_on(tmp_path, number):
     """Without a cache only the parts on disk can spare the second run the finished rows."""
     n = 2 * ROWS + 40
     catalogue, out = tmp_path / "many.csv", tmp_path / "cutouts.h5"
@@ -149,8 +174,11 @@ def test_killed_and_run_again_it_goes_on(tmp_path):
         while not list(parts.glob("0*.npz")):
             assert process.poll() is None
             time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        os.killpg(process.pid, number)
+        _, told = process.communicate()
+        if number == signal.SIGTERM:
+            assert process.returncode == 130
+            assert told.decode().endswith("Finished rows are safe: run the same again to go on.\n")
         assert not out.exists()
         finished = len(list(parts.glob("0*.npz"))) * ROWS
         time.sleep(0.2)

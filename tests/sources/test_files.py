@@ -85,6 +85,47 @@ def test_too_many_pixels_where_warnings_are_no_errors(folder, monkeypatch):
     assert status == "unreadable: 80 x 60 pixels are too many"
 
 
+def _cut_gzip(folder, cube):
+    packed = gzip.compress(cube.read_bytes(), 1)
+    (folder / "bad.fits.gz").write_bytes(packed[: len(packed) // 2])
+
+
+def _damaged_gzip(folder, cube):
+    packed = bytearray(gzip.compress(cube.read_bytes(), 1))
+    packed[len(packed) // 2] ^= 255
+    (folder / "bad.fits.gz").write_bytes(packed)
+
+
+def _damaged_tiles(folder, cube):
+    path = folder / "bad.fits.fz"
+    fits.CompImageHDU(fits.getdata(cube)).writeto(path)
+    content = bytearray(path.read_bytes())
+    content[-4000:-2900] = bytes(1100)
+    path.write_bytes(content)
+
+
+def _cut_exif(folder, cube):
+    image = Image.open(folder / "a.jpg")
+    image.save(folder / "bad.png", exif=b"Exif\0\0II*\0")
+
+
+@pytest.mark.parametrize("spoil", [_cut_gzip, _damaged_gzip, _damaged_tiles, _cut_exif])
+def test_a_damaged_file_is_one_row(folder, cube, spoil):
+    """Decoders have errors of their own: EOFError, zlib.error, CfitsioException, struct.error."""
+    spoil(folder, cube)
+    batch = open_images([*folder.glob("bad.*"), folder / "a.jpg"], size=32).read()
+    assert batch.ok.tolist() == [False, True]
+    assert re.fullmatch("unreadable: .+", batch.status[0])
+
+
+def test_a_glob_of_tables(folder):
+    for name in ("one", "two"):
+        Table({"file": ["a.jpg"], "id": [name]}).write(folder / f"{name}.csv")
+    source = open_images(str(folder / "*.csv"), size=32)
+    assert source.ids.tolist() == ["one", "two"]
+    assert source.read().ok.all()
+
+
 def test_paths_globs_and_lists(folder):
     assert len(open_images(str(folder / "a.jpg"))) == 1
     assert len(open_images(str(folder / "*.jpg"))) == 3

@@ -122,6 +122,9 @@ def test_pictures_in_memory(encoded, pictures):
     source = PictureSource(encoded, size=48, table=Table({"id": np.arange(40)}))
     np.testing.assert_array_equal(source.read().images, pictures)
     assert source.ids[3] == "3"
+    others = PictureSource([*encoded[:20], None, *encoded[21:]], size=48)
+    same = PictureSource(list(encoded), size=48)
+    assert source.identity() == same.identity() != others.identity()
 
 
 def test_hats_collection_without_its_margin(tmp_path, encoded, pictures):
@@ -137,6 +140,8 @@ def test_hats_collection_without_its_margin(tmp_path, encoded, pictures):
     images = np.concatenate([batch.images for batch in source.iter_batches()])
     np.testing.assert_array_equal(images[:4], pictures[8:12])
     assert source.cuts(100).tolist() == [0, 4, 8, 12]
+    with pytest.raises(InputError, match="imge"):  # and not its positions instead
+        open_images(folder, key="imge")
     positions = open_images(folder, survey="decals", progress=False)
     assert positions.coords.ra.deg[:2].tolist() == [100, 101]
 

@@ -18,7 +18,7 @@ from astropy.table import QTable
 
 from gmc_astro import fetch_cutouts, open_images
 from gmc_astro.exceptions import GmcAstroWarning, InputError
-from gmc_astro.imaging import LEGACY_DR9, SDSS_LUPTON, SDSS_VIEWER, is_ok
+from gmc_astro.imaging import LEGACY_DR9, RECIPES, SDSS_LUPTON, SDSS_VIEWER, is_ok
 from gmc_astro.surveys import conf
 from gmc_astro.testing import HIPS_FAULTS, VIEWER_FAULTS, Faults, galaxy_at, serve_surveys
 
@@ -137,9 +137,11 @@ def test_an_empty_field_says_that_its_framing_fell_back(server, monkeypatch):
     assert np.isnan(batch.columns["petro_r90"][0])
 
 
-def test_one_band_is_grey(server):
+@pytest.mark.parametrize("recipe", [None, *RECIPES])
+def test_one_band_is_grey(server, recipe):
     position = SkyCoord(269.73, 66.02, unit="deg")
-    batch = fetch_cutouts(position, survey="euclid", size=32, cache=False, progress=False).read()
+    options = {"survey": "euclid", "size": 32, "cache": False, "progress": False}
+    batch = fetch_cutouts(position, recipe=recipe, **options).read()
     assert batch.status.tolist() == ["ok"]
     assert batch.images.std() > 5
     assert np.ptp(batch.images.astype(int), axis=-1).max() == 0
@@ -391,6 +393,16 @@ def test_the_cache_stays_within_its_size(server, sky, tmp_path):
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert 0 < sum(path.stat().st_size for path in left) <= size / 2
     assert len(left) < 12
+
+
+def test_short_runs_keep_the_cache_within_its_size(server, sky, tmp_path, monkeypatch):
+    """As many processes would: each begins to count its writes anew."""
+    fetch_cutouts(sky(12), cache=tmp_path, **SMALL).read()
+    size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+    monkeypatch.setattr("gmc_astro.surveys.cache._WRITES", Counter())
+    with conf.set_temp("cache_gigabytes", size / 2e9):
+        fetch_cutouts(sky(13)[12:], cache=tmp_path, **SMALL).read()
+    assert 0 < len([path for path in tmp_path.rglob("*") if path.is_file()]) < 12
 
 
 def test_the_cache_leaves_what_is_not_its_own(server, sky, tmp_path):
