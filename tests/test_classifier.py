@@ -30,6 +30,7 @@ from gmc_astro.exceptions import (
     GmcAstroWarning,
     InputError,
     RecipeMismatchWarning,
+    TrainingError,
 )
 from gmc_astro.imaging import SDSS_LUPTON
 from gmc_astro.learning import PretrainSettings
@@ -380,8 +381,11 @@ def test_random_weights_are_those_of_random_state():
     assert not np.allclose(words[0], words[2])
 
 
-def test_what_was_labelled_is_not_suggested(classifier, pictures, labels):
-    classifier.fit(pictures[:15], labels[:15])
+@pytest.mark.parametrize(
+    ("method", "options"), [("probe", {}), ("reference", {}), ("reference", {"image_size": 40})]
+)
+def test_what_was_labelled_is_not_suggested(classifier, pictures, labels, method, options):
+    classifier.fit(pictures[:15], labels[:15], method=method, **options)
     assert set(classifier.suggest_labels(pictures, 25)) == set(range(15, 40))
     with pytest.raises(InputError, match=r"n=26 rows of 25 that have an image, and no label yet"):
         classifier.suggest_labels(pictures, 26)
@@ -428,3 +432,41 @@ def test_images_that_are_labelled_twice_are_told(classifier, pictures, labels):
     twice = np.concatenate([pictures, pictures[:4]])
     with pytest.warns(GmcAstroWarning, match="4 of 44 labelled images repeat others"):
         classifier.fit(twice, np.concatenate([labels, labels[:4]]))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TrainingError])
+def test_a_stopped_pretraining_leaves_the_model_as_it_was(classifier, pictures, labels, error):
+    def stop(encoder):
+        raise error("stopped")
+
+    before = classifier.encoder.weights_sha256
+    with pytest.raises(error):
+        classifier.pretrain(pictures, list(labels), epochs=1, progress=False, validation=stop)
+    assert classifier.encoder.weights_sha256 == before
+    assert classifier.checkpoint_sha256
+
+
+def test_another_precision_or_model_after_a_pretraining(classifier, pictures, labels, tmp_path):
+    classifier.save(tmp_path / "before")
+    classifier.pretrain(pictures, list(labels), epochs=1, progress=False)
+    classifier.fit(pictures, labels)
+    learnt = classifier.encoder.weights_sha256
+    classifier.set_params(precision="bf16")
+    assert classifier.encoder.precision == "bf16"
+    assert classifier.encoder.weights_sha256 == learnt
+    assert classifier.training_log_
+    classifier.predict(pictures)
+    classifier.set_params(model=str(tmp_path / "before"))
+    assert classifier.encoder.weights_sha256 != learnt
+    assert not hasattr(classifier, "training_log_")
+    with pytest.raises(NotFittedError):
+        classifier.predict(pictures)
+
+
+def test_pretraining_keeps_the_classes_of_a_model(classifier, pictures, labels, tmp_path):
+    classifier.set_params(classes=CLASSES).save(tmp_path / "named")
+    again = GalaxyMorphologyClassifier(tmp_path / "named", device="cpu")
+    again.pretrain(pictures, list(labels), epochs=1, progress=False)
+    assert again.predict(pictures).meta["class_names"] == CLASSES
+    again.save(tmp_path / "learnt")
+    assert GalaxyMorphologyClassifier(tmp_path / "learnt").predict(pictures).meta["class_names"]

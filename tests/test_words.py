@@ -1,6 +1,7 @@
 """Probabilities in words, made as sure as they are right."""
 
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -83,9 +84,14 @@ def test_calibrated_twice_is_divided_by_both(classifier, pictures):
     assert classifier.encoder.logit_scale == pytest.approx(before / classifier.temperature_)
 
 
-def test_a_temperature_is_of_the_model_that_it_was_found_for(classifier, pictures, labels):
+def test_a_temperature_is_of_the_model_that_it_was_found_for(
+    classifier, tiny_folder, pictures, labels, tmp_path
+):
+    shutil.copytree(tiny_folder, tmp_path / "same")
     classifier.calibrate_words(pictures, labels).set_params(precision="bf16")
-    classifier.embed(pictures)  # loads the model anew
+    classifier.embed(pictures)  # by the same model
+    assert classifier.temperature_ != 1
+    classifier.set_params(model=str(tmp_path / "same")).embed(pictures)
     assert not hasattr(classifier, "temperature_")
     classifier.fit(pictures, labels, method="reference")
     with pytest.raises(InputError, match=r"fit\(method='reference'\) has tuned the encoder"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
 __all__ = ["Classes", "ModelUser", "NoClassesError"]
 
 _OF_TRAINING = ("training_log_", "excluded_", "temperature_")
+#: What a fit learns.
+OF_A_FIT = (
+    "head_",
+    "scheme_",
+    "classes_",
+    "calibration_",
+    "fit_log_",
+    "_tuned",
+    "_labelled_embeddings",
+    "_labelled_size",
+)
 
 Classes = ClassScheme | Mapping[str, Sequence[str]] | Sequence[str]
 
@@ -94,10 +106,13 @@ class ModelUser(ClassifierMixin, BaseEstimator):
             raise InputError(f"model={self.model!r:.60} is no name, and no path of a folder")
         key = (os.fspath(self.model), self.weights, self.device, self.precision)
         known = getattr(self, "_loaded_key", None)
-        if known != key:
-            if known is not None:  # what was learnt was another model's
-                for name in _OF_TRAINING:
-                    self.__dict__.pop(name, None)
+        if known == key:
+            return self._loaded
+        if self._was_trained and known is not None and known[:2] == key[:2]:
+            self._loaded = self._moved(self._loaded)
+        else:
+            if known is not None and known[:2] != key[:2]:  # what was learnt was another model's
+                self._drop(_OF_TRAINING + OF_A_FIT)
             self._loaded = open_model(
                 self.model,
                 weights=self.weights,
@@ -105,8 +120,27 @@ class ModelUser(ClassifierMixin, BaseEstimator):
                 precision=self.precision,
                 random_state=self.random_state,
             )
-            self._loaded_key = key
+        self._loaded_key = key
         return self._loaded
+
+    def _moved(self, checkpoint: Checkpoint) -> Checkpoint:
+        """The same weights, on the device and in the precision that are asked for now."""
+        old = checkpoint.encoder
+        moved = Encoder(
+            old.network,
+            old.tokenizer,
+            contract=old.contract,
+            model_cfg=old.model_cfg,
+            name=old.name,
+            device=self.device,
+            precision=self.precision,
+        )
+        return replace(checkpoint, encoder=moved)
+
+    def _drop(self, names: Sequence[str]) -> None:
+        """Forget what attributes of these names hold."""
+        for name in names:
+            self.__dict__.pop(name, None)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave a network that its name can bring back out of pickles, and what is only fast."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gmc_astro.classifier.base import OF_A_FIT
 from gmc_astro.classifier.predicting import Predicting
 from gmc_astro.exceptions import GmcAstroWarning, InputError
 from gmc_astro.learning import (
@@ -38,15 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Fitting"]
 
-_LEARNT = (
-    "head_",
-    "scheme_",
-    "classes_",
-    "calibration_",
-    "fit_log_",
-    "_tuned",
-    "_labelled_embeddings",
-)
 _ALL_DIFFERENT = 30  # labels that may each be another class
 _FOR_NOVELTY = 512  # labelled images that a tuned encoder embeds again, to know them
 
@@ -254,7 +247,8 @@ class Fitting(Predicting):
             self._tuned = encoder
             embeddings = _some_embeddings(encoder, labelled)
         self.head_, self.calibration_ = trust(labelled, fitted, embeddings)
-        self._labelled_embeddings = embeddings
+        self._labelled_embeddings = labelled.embeddings
+        self._labelled_size = labelled.encoder.contract.size
         self.scheme_, self.classes_ = labelled.scheme, np.asarray(labelled.scheme.names)
         self.fit_log_ = {"method": method, "labels": len(labelled), **fitted.log}
         return self
@@ -291,9 +285,7 @@ class Fitting(Predicting):
 
     def _forget(self) -> None:
         """Drop what an earlier fit learnt."""
-        for name in _LEARNT:
-            if hasattr(self, name):
-                delattr(self, name)
+        self._drop(OF_A_FIT)
 
     def pretrain(
         self,
@@ -335,7 +327,8 @@ class Fitting(Predicting):
         Returns
         -------
         self : `GalaxyMorphologyClassifier`
-            The pretrained classifier; a head that was fitted before is dropped.
+            The pretrained classifier; a head that was fitted before is dropped. Where it is
+            stopped, the weights are those before.
 
         Raises
         ------
@@ -346,27 +339,35 @@ class Fitting(Predicting):
         """
         settings = PretrainSettings.named(recipe, epochs=epochs, seed=self.random_state)
         opened = open_images(images, **source)
+        captions = as_captions(votes_or_captions, len(opened), style=settings.caption_style)
         self._forget()
-        result = pretrain(
-            self.encoder,
-            opened,
-            as_captions(votes_or_captions, len(opened), style=settings.caption_style),
-            settings=settings,
-            teachers=teachers,
-            exclude=exclude,
-            folder=folder,
-            resume=resume,
-            save_every=save_every,
-            tensorboard=tensorboard,
-            progress=progress,
-            validation=validation,
-        )
+        before = self._checkpoint()
+        weights = deepcopy(before.encoder.network.state_dict())
+        try:
+            result = pretrain(
+                before.encoder,
+                opened,
+                captions,
+                settings=settings,
+                teachers=teachers,
+                exclude=exclude,
+                folder=folder,
+                resume=resume,
+                save_every=save_every,
+                tensorboard=tensorboard,
+                progress=progress,
+                validation=validation,
+            )
+        except BaseException:  # also Ctrl-C: nobody asked for weights half-way
+            before.encoder.network.load_state_dict(weights)
+            raise
         self.training_log_, self.excluded_ = result.log, result.excluded
         if opened.recipe is not None:
             self.encoder.contract = replace(self.encoder.contract, recipe=opened.recipe.name)
-        self._loaded = result.as_checkpoint(self.encoder)
-        for name in ("_cache", "temperature_"):  # the network is the same, its weights are not
-            self.__dict__.pop(name, None)
+        learnt = result.as_checkpoint(self.encoder)
+        kept = {key: before.metadata[key] for key in ("classes",) if key in before.metadata}
+        self._loaded = replace(learnt, metadata={**kept, **learnt.metadata})
+        self._drop(("_cache", "temperature_"))  # the network is the same, its weights are not
         return self
 
 

@@ -186,11 +186,18 @@ class Predicting(ModelUser):
             If fewer than ``n`` rows have an image without a label.
         """
         ready = self.ready()
-        embedded = ready._embed(ready._open(images, source), ready.views, progress)
+        opened = ready._open(images, source)
+        embedded = ready._embed(opened, ready.views, progress)
         probabilities = ready.head_.predict_proba(embedded.embeddings)
         if (labelled := getattr(self, "_labelled_embeddings", None)) is not None:
-            nearest = nearest_distances(embedded.embeddings[embedded.ok], labelled)
-            probabilities[np.flatnonzero(embedded.ok)[nearest < _SAME]] = np.nan
+            seen = embedded
+            if self._is_tuned:  # labelled images are known as they were before
+                encoder = self._checkpoint().encoder
+                if encoder.contract.size != self._labelled_size:
+                    encoder = encoder.at_size(self._labelled_size)
+                seen = ready._embed(opened, ready.views, progress, encoder)
+            nearest = nearest_distances(seen.embeddings[seen.ok], labelled)
+            probabilities[np.flatnonzero(seen.ok)[nearest < _SAME]] = np.nan
         return suggest_rows(probabilities, embedded.embeddings, n, random_state=self.random_state)
 
     def embed(self, images: Any, *, progress: bool = False, **source: Any) -> np.ndarray:

@@ -154,12 +154,10 @@ class Task:
         Returns
         -------
         encoder : `~gmc_astro.models.Encoder`
-            Its own copy.
+            The model's own, which others share, or a copy at another size.
         """
         encoder = self.model.classifier(self.scheme, self.seed).encoder
-        if self.size is not None:
-            encoder.set_image_size(self.size)
-        return encoder
+        return encoder if self.size is None else encoder.at_size(self.size)
 
 
 @dataclass(frozen=True)

@@ -227,6 +227,12 @@ def frozen_splits(
         "test_share": None if test_ids is not None else test_share,
     }
     kept = _read(path, about) if path.exists() else {}
+    official = None if test_ids is None else set(map(str, test_ids)) & set(map(str, ids))
+    if official is not None and any(set(split.test) != official for split in kept.values()):
+        raise InputError(
+            f"{path} was made for another test part than test_ids now names: give another output "
+            "folder, or the test part that it was made for"
+        )
     options = {"test_share": test_share, "test_ids": test_ids}
     missing = [seed for seed in seeds if seed not in kept]
     kept |= {seed: make_split(ids, targets, names, seed=seed, **options) for seed in missing}

@@ -14,7 +14,7 @@ from gmc_astro.imaging import ImageBatch, ImageSource, is_ok
 from gmc_astro.imaging.source import join_columns
 from gmc_astro.learning.shuffling import read_ahead
 from gmc_astro.models import Encoder
-from gmc_astro.morphology import ClassScheme
+from gmc_astro.morphology import ClassScheme, prompts_for
 
 __all__ = [
     "Embedded",
@@ -225,7 +225,7 @@ def class_starts(encoder: Encoder, scheme: ClassScheme) -> np.ndarray:
     encoder : `~gmc_astro.models.Encoder`
         The encoder.
     scheme : `~gmc_astro.morphology.ClassScheme`
-        The classes. A name that is only a number says nothing.
+        The classes. A name that is only a number says nothing, unless it has prompts.
 
     Returns
     -------
@@ -245,7 +245,11 @@ def class_starts(encoder: Encoder, scheme: ClassScheme) -> np.ndarray:
     array([ True, False])
     """
     starts = np.full((len(scheme.names), encoder.dim), np.nan, np.float32)
-    spoken = [k for k, name in enumerate(scheme.names) if not name.isdigit()]
+    spoken = [
+        k
+        for k, (name, prompts) in enumerate(scheme.classes.items())
+        if not name.isdigit() or tuple(prompts) != prompts_for(name)
+    ]
     if spoken:
         starts[spoken] = _mean_prompts(encoder, [scheme.classes[scheme.names[k]] for k in spoken])
     return starts

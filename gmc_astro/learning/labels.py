@@ -130,7 +130,7 @@ def encode_labels(
             "give one class name or integer a row"
         )
     if values.dtype.kind in "fO":
-        missing |= [is_missing(value) for value in values]
+        missing |= np.array([is_missing(value) for value in values], bool)
     numbers = np.array([0 if m else v for v, m in zip(values.tolist(), missing, strict=True)])
     if numbers.dtype.kind == "f" and (wrong := np.flatnonzero(numbers % 1)).size:
         raise InputError(

@@ -1,5 +1,6 @@
 """The protocol from end to end on simulated galaxies with a tiny model."""
 
+import itertools
 import json
 import re
 from dataclasses import replace
@@ -228,6 +229,18 @@ def test_a_row_may_see_images_of_its_own_size(dataset, options, tmp_path):
         assert settings["model"]["size"] == settings["model"]["vision_cfg"]["image_size"] == size
         assert settings["data"] == dataset.held_at(held_size(size)).fingerprint()
     assert usual.results["settings"]["data"] == dataset.fingerprint()
+
+
+def test_a_row_of_another_size_changes_no_other(dataset, options, tmp_path):
+    """Cells share the model: whoever wants another size has a copy."""
+    options |= {"fractions": [0.5, 1.0], "seeds": [0]}
+    rows = ["scratch+24px", "timm:test_resnet@random+24px", "probe", "scratch"]
+    beside = run_benchmark(dataset, tmp_path / "beside", **options | {"methods": rows})
+    alone = run_benchmark(dataset, tmp_path / "alone", **options | {"methods": rows[2:]})
+    for row, fraction in itertools.product(rows[2:], options["fractions"]):
+        (a,), (b,) = (found.over_seeds(row, fraction) for found in (beside, alone))
+        np.testing.assert_array_equal(a.probabilities, b.probabilities)
+        assert a.results["settings"] == b.results["settings"]
 
 
 def test_a_data_set_that_changed_meanwhile_is_refused(dataset, options, tmp_path):

@@ -71,6 +71,11 @@ def test_another_catalogue_is_refused(tmp_path):
         frozen_splits(path, IDS, changed, NAMES, seeds=[0])
     with pytest.raises(InputError, match=r"its test_share is 0\.2"):
         frozen_splits(path, IDS, TARGETS, NAMES, seeds=[0], test_share=0.3)
+    official = tmp_path / "official.json"
+    frozen_splits(official, IDS, TARGETS, NAMES, seeds=[0], test_ids=IDS[::5])
+    frozen_splits(official, IDS, TARGETS, NAMES, seeds=[0], test_ids=[*IDS[::5], "elsewhere"])
+    with pytest.raises(InputError, match="made for another test part"):
+        frozen_splits(official, IDS, TARGETS, NAMES, seeds=[0], test_ids=IDS[::7])
     path.write_text("{}")
     with pytest.raises(InputError, match="holds no splits"):
         frozen_splits(path, IDS, TARGETS, NAMES, seeds=[0])

@@ -210,6 +210,13 @@ def test_a_weight_of_two_is_a_row_twice(classifier, pictures, labels):
     np.testing.assert_allclose(once.weights, both.weights, atol=1e-3)
 
 
+def test_numbers_that_have_prompts_begin_at_these(classifier):
+    scheme = ClassScheme.from_any({0: ["a smooth galaxy"], 1: ["1"]})
+    bare = ClassScheme.from_any([0, 1])
+    assert np.isfinite(class_starts(classifier.encoder, scheme)).all()
+    assert np.isnan(class_starts(classifier.encoder, bare)).all()
+
+
 def test_rows_of_weight_zero_do_not_teach(classifier, pictures, labels):
     wrong = labels.copy()
     wrong[:8] = np.where(labels[:8] == "round", "elongated", "round")

@@ -106,3 +106,10 @@ def test_bad_labels_are_named(labels, says):
 def test_a_negative_number_is_no_class():
     with pytest.raises(InputError, match="label -1 of row 1 is negative; mask rows without"):
         encode_labels([0, -1])
+
+
+@pytest.mark.parametrize("empty", [[], np.array([], object), np.array([], str)])
+def test_no_labels(empty):
+    assert encode_labels(empty)[1] == ()
+    with pytest.raises(InputError, match="all of 0 labels are empty or masked"):
+        class_shares(empty)
