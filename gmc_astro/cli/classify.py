@@ -133,8 +133,9 @@ def _print(classifier: GalaxyMorphologyClassifier, inputs: Any, source: dict[str
     """Classify and print one line a row."""
     table = classifier.predict(inputs, progress=True, **source)
     shown = table[[name for name in table.colnames if table[name].ndim == 1]]
-    shown["probability"].info.format = ".3f"
-    shown["entropy"].info.format = ".3f"
+    for column in shown.itercols():
+        if getattr(getattr(column, "dtype", None), "kind", "") == "f":
+            column.info.format = ".3f"
     click.echo("\n".join(shown.pformat(max_lines=-1, max_width=-1)))
     return account(table)
 

@@ -60,6 +60,12 @@ def test_classify_prints_a_table(folder, tiny_folder):
     assert "40 of 40 images classified." in result.stderr
 
 
+def test_measured_numbers_are_printed_short(cube, tiny_folder):
+    text = run("classify", cube, "--model", tiny_folder, "--classes", "round,elongated").stdout
+    assert "petro_r90" in text
+    assert not re.search(r"\d\.\d{4}", text)
+
+
 @pytest.mark.parametrize("suffix", [".ecsv", ".fits", ".h5", ".parquet"])
 def test_classify_writes_a_table(folder, tiny_folder, suffix):
     out = folder / f"out{suffix}"
