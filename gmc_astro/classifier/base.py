@@ -109,7 +109,8 @@ class ModelUser(ClassifierMixin, BaseEstimator):
         if known == key:
             return self._loaded
         if self._was_trained and known is not None and known[:2] == key[:2]:
-            self._loaded = self._moved(self._loaded)
+            encoder = self._loaded.encoder.moved(self.device, self.precision)
+            self._loaded = replace(self._loaded, encoder=encoder)
         else:
             if known is not None and known[:2] != key[:2]:  # what was learnt was another model's
                 self._drop(_OF_TRAINING + OF_A_FIT)
@@ -122,20 +123,6 @@ class ModelUser(ClassifierMixin, BaseEstimator):
             )
         self._loaded_key = key
         return self._loaded
-
-    def _moved(self, checkpoint: Checkpoint) -> Checkpoint:
-        """The same weights, on the device and in the precision that are asked for now."""
-        old = checkpoint.encoder
-        moved = Encoder(
-            old.network,
-            old.tokenizer,
-            contract=old.contract,
-            model_cfg=old.model_cfg,
-            name=old.name,
-            device=self.device,
-            precision=self.precision,
-        )
-        return replace(checkpoint, encoder=moved)
 
     def _drop(self, names: Sequence[str]) -> None:
         """Forget what attributes of these names hold."""

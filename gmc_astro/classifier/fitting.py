@@ -365,8 +365,8 @@ class Fitting(Predicting):
         if opened.recipe is not None:
             self.encoder.contract = replace(self.encoder.contract, recipe=opened.recipe.name)
         learnt = result.as_checkpoint(self.encoder)
-        kept = {key: before.metadata[key] for key in ("classes",) if key in before.metadata}
-        self._loaded = replace(learnt, metadata={**kept, **learnt.metadata})
+        metadata = {"classes": before.metadata.get("classes"), **learnt.metadata}
+        self._loaded = replace(learnt, metadata=metadata)
         self._drop(("_cache", "temperature_"))  # the network is the same, its weights are not
         return self
 

@@ -155,7 +155,7 @@ def _as_sentence() -> Iterator[None]:
 
 
 def sentences(command: Callable) -> Callable:
-    """Turn our errors into one sentence and exit code 2, instead of a traceback."""
+    """Turn our errors, and Ctrl-C, into one sentence and an exit code, instead of a traceback."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:

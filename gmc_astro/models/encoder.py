@@ -111,17 +111,26 @@ class Encoder:
         """
         return self._around(network, self.model_cfg, self.name)
 
-    def _around(self, network: nn.Module, model_cfg: dict[str, Any], name: str) -> Encoder:
+    def moved(self, device: str | torch.device, precision: str) -> Encoder:
+        """Return an encoder around the same network elsewhere; this one should not be used on.
+
+        Parameters
+        ----------
+        device, precision
+            As for `Encoder`.
+
+        Returns
+        -------
+        encoder : `Encoder`
+            With the same weights, tokenizer and contract.
+        """
+        where = {"device": device, "precision": precision}
+        return self._around(self.network, self.model_cfg, self.name, **where)
+
+    def _around(self, network: nn.Module, model_cfg: dict, name: str, **where: Any) -> Encoder:
         """Return an encoder with the tokenizer, contract, device and precision of this one."""
-        return Encoder(
-            network,
-            self.tokenizer,
-            contract=self.contract,
-            model_cfg=model_cfg,
-            name=name,
-            device=self.device,
-            precision=self.precision,
-        )
+        same = {"contract": self.contract, "device": self.device, "precision": self.precision}
+        return Encoder(network, self.tokenizer, model_cfg=model_cfg, name=name, **{**same, **where})
 
     def with_image_tower(self, name: str) -> Encoder:
         """Return an encoder with the same text tower and another, untrained image tower.
