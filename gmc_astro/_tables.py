@@ -78,15 +78,17 @@ def words(column: Any) -> np.ndarray:
     Parameters
     ----------
     column : array_like, shape (N,)
-        Text, or bytes as FITS and HDF5 keep it, in UTF-8; it may be masked.
+        Text, or bytes as FITS and HDF5 keep it, in UTF-8; cells may be masked, None or NaN.
 
     Returns
     -------
     words : `~numpy.ndarray` of str, shape (N,)
-        Text; U+FFFD in place of bytes that are not UTF-8, empty where masked.
+        Text; U+FFFD in place of bytes that are not UTF-8, empty where there is no value.
     """
     column = np.ma.asarray(column)
-    values = column.data
+    values, missing = column.data, np.ma.getmaskarray(column)
+    if values.dtype.kind in "fO":
+        missing = missing | np.array([is_missing(value) for value in values.tolist()], bool)
     is_bytes = values.dtype.kind == "S"
     values = np.char.decode(values, "utf-8", "replace") if is_bytes else values.astype(str)
-    return np.where(np.ma.getmaskarray(column), "", values)
+    return np.where(missing, "", values)

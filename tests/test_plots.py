@@ -1,12 +1,16 @@
 """Pictures: what is drawn is what was given."""
 
+import itertools
+
 import numpy as np
 import pytest
+from astropy.table import QTable
 from matplotlib.figure import Figure
 
 from gmc_astro import plots
 from gmc_astro.exceptions import InputError
 from gmc_astro.learning import expected_calibration_error
+from gmc_astro.morphology import GALAXY10_DECALS
 
 
 def words(figure):
@@ -193,6 +197,8 @@ def test_pictures_leave_pyplot_alone():
 def test_methods_differ_without_colour_too():
     styles = plots.method_styles([f"m{i}" for i in range(8)])
     assert len({style["marker"] for style in styles.values()}) == 8
+    many = plots.method_styles([f"m{i}" for i in range(40)])
+    assert len({tuple(style.values()) for style in many.values()}) == 40
     assert len({style["color"] for style in styles.values()}) == 8
 
 
@@ -206,3 +212,161 @@ def test_a_long_name_of_a_line_takes_no_room_from_the_images():
         assert name in [text.get_text() for text in figure.axes[0].texts]
     np.testing.assert_allclose(widths[0], widths[1])
     np.testing.assert_allclose(widths[0], widths[0][0], rtol=0.01)
+
+
+def legend(figure):
+    """The legend's words, after a look at whether all of them are on the picture."""
+    figure.canvas.draw()
+    (found,) = figure.legends
+    box = found.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+    return [text.get_text() for text in found.get_texts()]
+
+
+def positions(labels, **meta):
+    """A table of galaxies along a line, as `plots.field` takes it."""
+    columns = {name: np.full(len(labels), 5.0) for name in ("semimajor", "semiminor", "y")}
+    places = {"x": np.arange(len(labels)) * 9.0, "orientation": np.zeros(len(labels))}
+    return QTable({**columns, **places, "label": labels}, meta=meta)
+
+
+def test_ten_classes_differ_on_a_map_and_in_a_field():
+    names = list(GALAXY10_DECALS.names)
+    figure = plots.embedding_map(np.random.default_rng(0).normal(size=(40, 8)), names * 4)
+    looks = {
+        (tuple(points.get_facecolor()[0]), points.get_paths()[0].vertices.tobytes())
+        for points in figure.axes[0].collections
+    }
+    assert len(looks) == 10
+    assert legend(figure) == sorted(name.replace("_", " ") for name in names)
+    picture = np.zeros((40, 99, 3), np.uint8)
+    figure = plots.field(picture, positions(names, class_names=names))
+    outlines = figure.axes[0].patches
+    assert len({(o.get_edgecolor(), o.get_linestyle()) for o in outlines}) == 10
+    assert legend(figure) == [f"{name.replace('_', ' ')} (1)" for name in names]
+
+
+def test_a_map_shows_what_has_no_label_in_grey():
+    vectors = np.random.default_rng(0).normal(size=(12, 4))
+    masked = np.ma.array(["smooth", "spiral", "ring"] * 4, mask=[0, 0, 1] * 4)
+    for labels in (masked, ["smooth", "spiral", None] * 4):
+        assert legend(plots.embedding_map(vectors, labels)) == ["no label", "smooth", "spiral"]
+
+
+def test_a_field_without_labels_or_classes():
+    picture = np.zeros((40, 40, 3), np.uint8)
+    nothing = np.ma.array(["", ""], mask=True)
+    figure = plots.field(picture, positions(nothing, class_names=["smooth"]))
+    assert legend(figure) == ["smooth (0)"]
+    assert not figure.axes[0].patches
+    assert legend(plots.field(picture, positions(["b", "a", "b"]))) == ["a (1)", "b (2)"]
+    with pytest.raises(InputError, match=r"labels \['c'\] are not among the classes \['a'\]"):
+        plots.field(picture, positions(["c"], class_names=["a"]))
+    with pytest.raises(InputError, match="no column orientation"):
+        plots.field(picture, QTable(positions(["a"]))["x", "y", "semimajor", "semiminor", "label"])
+    with pytest.raises(InputError, match=r"shape \(40, 40\) and dtype uint8 cannot be drawn"):
+        plots.field(picture[..., 0], positions(["a"]))
+
+
+def test_long_classes_have_room():
+    name = "a galaxy with a tightly wound spiral and a strong bar"
+    figure = plots.confusion([0, 1], [0, 1], [name, "smooth"])
+    figure.canvas.draw()
+    for label in (*figure.axes[0].get_xticklabels(), *figure.axes[0].get_yticklabels()):
+        box = label.get_window_extent()
+        assert min(box.x0, box.y0) >= 0
+        assert box.x1 <= figure.bbox.width
+    assert figure.axes[0].get_window_extent().width > 60
+
+
+def test_a_class_without_rows_has_no_share():
+    assert words(plots.confusion([0, 0], [0, 1], ["a", "b"]))[:3] == ["0.50", "0.50", ""]
+    columns = plots.confusion([0, 0], [0, 0], ["a", "b"], normalise="predicted")
+    assert words(columns)[:3] == ["1.00", "0.00", ""]
+
+
+def test_reliability_leaves_out_rows_without_a_target():
+    probabilities = np.array([[0.9, 0.1]] * 12)
+    for targets in (np.ma.array([0, 1] * 6, mask=[0, 1] * 6), [0, -1] * 6):
+        assert words(plots.reliability(probabilities, targets))[0] == "ECE 0.100"
+
+
+@pytest.mark.parametrize(
+    ("draw", "problem"),
+    [
+        (lambda: plots.reliability([0.9, 0.4], [0, 1]), r"of shape \(2,\) are not \(N, K\)"),
+        (lambda: plots.reliability([[0.9, 0.1]], [0], bins=0), "bins=0 is less than 1"),
+        (lambda: plots.reliability({}, [0]), "the mapping is empty"),
+        (lambda: plots.confusion([0], {}, ["a"]), "the mapping is empty"),
+        (lambda: plots.embedding_map([]), r"shape \(0,\) are not \(N, D\)"),
+    ],
+)
+def test_bad_input_is_named(draw, problem):
+    with pytest.raises(InputError, match=problem):
+        draw()
+
+
+def test_the_legend_of_curves_names_all_and_fits():
+    some = {0.01: [0.5, 0.6], 1.0: [0.8, 0.9]}
+    curves = {f"convnext:convnext_base@imagenet{i}": some for i in range(4)}
+    figure = plots.learning_curve({"F1": {**curves, "zero-shot": {0: [0.5]}}, "accuracy": curves})
+    assert legend(figure) == [*curves, "zero-shot"]
+    assert len(legend(plots.learning_curve({"F1": curves}))) == 4
+
+
+def test_the_spread_at_one_share_can_be_seen():
+    figure = plots.learning_curve({"F1": {"probe": {0.1: [0.5, 0.9]}}})
+    (bar,) = figure.axes[0].collections
+    assert np.ptp(bar.get_segments()[0][:, 1]) == pytest.approx(2 * np.std([0.5, 0.9], ddof=1))
+
+
+def test_a_curve_that_begins_without_labels():
+    figure = plots.learning_curve({"F1": {"probe": {0: [0.4], 0.1: [0.5], 1.0: [0.9]}}})
+    level, curve = figure.axes[0].lines
+    assert level.get_ydata()[0] == 0.4
+    assert curve.get_ydata().tolist() == [0.5, 0.9]
+    assert legend(figure) == ["probe"]
+
+
+def test_long_ids_do_not_overlap_and_keep_their_ends():
+    images = np.zeros((4, 16, 16, 3), np.uint8)
+    names = [f"J123456.78+123456.{i}_decals_dr10.fits" for i in range(4)]
+    figure = plots.gallery(images, names=names, columns=4)
+    figure.canvas.draw()
+    boxes = [axes.title.get_window_extent() for axes in figure.axes]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+    assert figure.axes[0].get_title().startswith("J123456.78")
+    assert figure.axes[0].get_title().endswith("dr10.fits")
+
+
+def test_a_sheet_leaves_masked_labels_empty_and_takes_dollars_as_they_are():
+    images = np.zeros((3, 16, 16, 3), np.uint8)
+    figure = plots.gallery(images, np.ma.array(["a$\\frac$", "b", "c"], mask=[0, 1, 0]))
+    figure.canvas.draw()
+    assert figure.axes[1].get_title() == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"columns": 0}, "columns=0 is less than 1"),
+        ({"rows": {"a": [0]}, "names": ["x", "y"]}, "leave out labels and names"),
+    ],
+)
+def test_a_sheet_refuses(options, problem):
+    with pytest.raises(InputError, match=problem):
+        plots.gallery(np.zeros((2, 16, 16, 3), np.uint8), **options)
+
+
+@pytest.mark.parametrize("images", [np.zeros((2, 16, 16)), np.ones((2, 16, 16, 3))])
+def test_a_sheet_takes_colours_of_eight_bits_alone(images):
+    with pytest.raises(InputError, match="cannot be drawn; give"):
+        plots.gallery(images)
+
+
+def test_pictures_need_matplotlib(monkeypatch):
+    for name in ("matplotlib.figure", "matplotlib.backends.backend_agg"):
+        monkeypatch.setitem(__import__("sys").modules, name, None)
+    with pytest.raises(InputError, match=r'pip install "gmc_astro\[plots\]"'):
+        plots.field(np.zeros((40, 40, 3), np.uint8), positions(["a"]))

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gmc_astro.exceptions import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["MARKERS", "class_colours", "method_styles", "new_figure", "readable"]
+__all__ = [
+    "class_colours",
+    "legend_below",
+    "marker",
+    "method_styles",
+    "new_figure",
+    "pictures_of",
+    "readable",
+    "wrapped",
+]
 
 # Okabe and Ito's palette for colour-blind readers, those first that stand out on a dark sky
 _ON_DARK = (
@@ -24,8 +36,9 @@ _ON_DARK = (
     "#999999",
 )
 _ON_WHITE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-MARKERS = "osD^vP*X"
+_MARKERS = "osD^vP*X"
 _LINES = ("-", "--", "-.", ":")
+_LEGEND_WORDS = 60  # letters of a legend's entry before it is broken
 
 
 def class_colours(names: Sequence[str], *, dark: bool = True) -> dict[str, str]:
@@ -34,7 +47,7 @@ def class_colours(names: Sequence[str], *, dark: bool = True) -> dict[str, str]:
     Parameters
     ----------
     names : sequence of str
-        Classes; eight or fewer get colours of their own.
+        Classes; eight or fewer get colours of their own, the ninth has that of the first.
     dark : bool, optional
         For a dark background (images); otherwise for a white one.
 
@@ -76,11 +89,16 @@ def method_styles(names: Sequence[str]) -> dict[str, dict[str, str]]:
     return {
         name: {
             "color": colours[name],
-            "marker": MARKERS[i % len(MARKERS)],
+            "marker": marker(i),
             "linestyle": _LINES[i % len(_LINES)],
         }
         for i, name in enumerate(names)
     }
+
+
+def marker(i: int) -> str:
+    """Marker of the i-th of many; where colours begin anew, each has the next one's."""
+    return _MARKERS[(i + i // len(_MARKERS)) % len(_MARKERS)]
 
 
 def new_figure(width: float, height: float, *, background: str = "white") -> Figure:
@@ -97,6 +115,35 @@ def new_figure(width: float, height: float, *, background: str = "white") -> Fig
     return figure
 
 
+def legend_below(figure: Figure, handles: Sequence[Any], *, columns: int, **options: Any) -> None:
+    """Write a legend below all axes, in as many columns, up to these, as the figure is wide for."""
+    renderer = figure.canvas.get_renderer()
+    for handle in handles:
+        handle.set_label(wrapped(handle.get_label(), _LEGEND_WORDS))
+    for ncols in range(min(columns, len(handles)), 0, -1):
+        legend = figure.legend(handles=handles, loc="outside lower center", ncols=ncols, **options)
+        if ncols == 1 or legend.get_window_extent(renderer).width <= figure.bbox.width:
+            return
+        legend.remove()
+
+
+def pictures_of(images: np.ndarray, ndim: int) -> np.ndarray:
+    """The same pictures, refused where they are not RGB of 8 bits."""
+    images = np.asarray(images)
+    if images.ndim != ndim or images.shape[-1] != 3 or images.dtype != np.uint8:
+        wanted = "(N, H, W, 3)" if ndim == 4 else "(H, W, 3)"
+        raise InputError(
+            f"pictures of shape {images.shape} and dtype {images.dtype} cannot be drawn; give "
+            f"{wanted} and uint8, from 0 to 255"
+        )
+    return images
+
+
 def readable(name: str) -> str:
-    """A class's name as it is written in a picture."""
-    return str(name).replace("_", " ")
+    """A class's name as it is written in a picture; a dollar sign begins no formula."""
+    return str(name).replace("_", " ").replace("$", r"\$")
+
+
+def wrapped(text: str, width: int) -> str:
+    """The same text in lines of no more letters, where its words are not longer."""
+    return textwrap.fill(text, width, break_long_words=False)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gmc_astro._tables import words
 from gmc_astro.exceptions import InputError
-from gmc_astro.plots.canvas import MARKERS, class_colours, new_figure, readable
+from gmc_astro.plots.canvas import class_colours, legend_below, marker, new_figure, readable
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
     from matplotlib.figure import Figure
 
 __all__ = ["embedding_map"]
@@ -34,7 +38,7 @@ def embedding_map(
         Vectors, as `~gmc_astro.classifier.GalaxyMorphologyClassifier.embed` gives them; rows
         with NaN are left out.
     labels : array_like of str, shape (N,), optional
-        Colour the points by these.
+        Colour the points by these. Grey where masked, empty or None.
     method : {"tsne", "umap"}, optional
         t-SNE of scikit-learn, or UMAP of umap-learn (``pip install "gmc_astro[umap]"``).
     random_state : int, optional
@@ -50,8 +54,8 @@ def embedding_map(
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If ``method`` is neither, there are fewer than 4 vectors, labels and embeddings differ
-        in number, or UMAP is not installed.
+        If ``method`` is neither, embeddings are not (N, D) or fewer than 4, labels and embeddings
+        differ in number, or UMAP is not installed.
 
     References
     ----------
@@ -65,7 +69,9 @@ def embedding_map(
     >>> figure = embedding_map(vectors, ["spiral", "smooth"] * 6)
     """
     embeddings = np.asarray(embeddings, float)
-    names = np.full(len(embeddings), "") if labels is None else np.asarray(labels).astype(str)
+    if embeddings.ndim != 2:
+        raise InputError(f"embeddings of shape {embeddings.shape} are not (N, D), a vector a row")
+    names = words(np.full(len(embeddings), "") if labels is None else labels)
     if len(names) != len(embeddings):
         raise InputError(f"{len(names)} labels for {len(embeddings)} embeddings; give one a row")
     usable = np.isfinite(embeddings).all(axis=1)
@@ -73,20 +79,30 @@ def embedding_map(
         raise InputError(f"{usable.sum()} embeddings can be used; a map needs 4 or more")
     places = _project(embeddings[usable], method, random_state)
     names = names[usable]
-    shown = np.unique(names).tolist()
+    shown = np.unique(names[names != ""]).tolist()
     colours = class_colours(shown, dark=False)
     figure = new_figure(7.2, 6.4)
     figure.suptitle(title)
     axes = figure.add_subplot()
+    handles = []
+    if (names == "").any():
+        grey = {"color": "#BBBBBB" if shown else "#0072B2", "marker": "."}
+        handles.append(_scatter(axes, places[names == ""], "no label", grey))
     for i, name in enumerate(shown):
-        x, y = places[names == name].T
-        style = {"color": colours[name], "marker": MARKERS[i % len(MARKERS)]}
-        axes.scatter(x, y, s=14, alpha=0.7, linewidths=0, label=readable(name), **style)
+        style = {"color": colours[name], "marker": marker(i)}
+        handles.append(_scatter(axes, places[names == name], readable(name), style))
     axes.set_xticks([])
     axes.set_yticks([])
     if labels is not None:
-        figure.legend(loc="outside lower center", ncols=min(len(shown), 4), markerscale=2)
+        legend_below(figure, handles, columns=4, markerscale=2)
     return figure
+
+
+def _scatter(
+    axes: Axes, places: np.ndarray, label: str, style: Mapping[str, str]
+) -> PathCollection:
+    """One group of points."""
+    return axes.scatter(*places.T, s=14, alpha=0.7, linewidths=0, label=label, **style)
 
 
 def _project(vectors: np.ndarray, method: str, random_state: int) -> np.ndarray:

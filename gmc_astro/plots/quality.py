@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from gmc_astro.exceptions import InputError
 from gmc_astro.learning import encode_labels, expected_calibration_error
 from gmc_astro.learning.metrics import confidence_bins
-from gmc_astro.plots.canvas import method_styles, new_figure, readable
+from gmc_astro.plots.canvas import legend_below, method_styles, new_figure, readable, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +22,7 @@ __all__ = ["confusion", "learning_curve", "reliability"]
 NORMALISATIONS = ("true", "predicted", None)
 _COLUMNS = 3  # panels a line
 _FEWEST = 5  # rows of a bin whose share is worth a point
+_LETTERS = 24  # of a class's name before it is broken into lines
 
 
 def confusion(
@@ -44,7 +45,8 @@ def confusion(
     names : sequence of str, shape (K,)
         Names of the classes.
     normalise : {"true", "predicted", None}, optional
-        Write shares of each true class (rows), of each predicted class (columns), or counts.
+        Write shares of each true class (rows), of each predicted class (columns), or counts. Of
+        a class without any row there is no share.
     title : str, optional
         Title of the picture.
 
@@ -70,16 +72,15 @@ def confusion(
         raise InputError(f"normalise={normalise!r} is not one of {NORMALISATIONS}")
     panels = _panels(predicted, len(np.asarray(targets)))
     true, _ = encode_labels(targets, names)
-    side = 1.7 + 0.55 * len(names)
-    figure, grid = _grid(len(panels), side + 1.0, side, title)
-    option = {"predicted": "pred"}.get(normalise, normalise)
+    written = [wrapped(readable(name), _LETTERS) for name in names]
+    longest = max(len(line) for name in written for line in name.splitlines())
+    side = 0.9 + 0.55 * len(names)
+    figure, grid = _grid(len(panels), side + 0.1 * longest, side + 0.08 * longest, title)
     for axes, (panel, found) in zip(grid, panels.items(), strict=False):
         given, _ = encode_labels(found, names)
         known = _some_left((true >= 0) & (given >= 0), panel)
-        matrix = confusion_matrix(
-            true[known], given[known], labels=range(len(names)), normalize=option
-        )
-        _draw_confusion(axes, matrix, names, normalise)
+        matrix = confusion_matrix(true[known], given[known], labels=range(len(names)))
+        _draw_confusion(axes, matrix, written, normalise)
         if not axes.get_subplotspec().is_first_col():  # names stand once a line
             axes.set_yticklabels([])
             axes.set_ylabel("")
@@ -88,21 +89,26 @@ def confusion(
 
 
 def _draw_confusion(
-    axes: Axes, matrix: np.ndarray, names: Sequence[str], normalise: str | None
+    axes: Axes, counts: np.ndarray, names: Sequence[str], normalise: str | None
 ) -> None:
     """One matrix, its cells written out."""
-    top = 1 if normalise else max(matrix.max(), 1)
+    totals = np.ones_like(counts)
+    if normalise:
+        totals = np.broadcast_to(counts.sum(int(normalise == "true"), keepdims=True), counts.shape)
+    matrix = np.where(totals > 0, counts / np.maximum(totals, 1), np.nan)
+    top = 1 if normalise else max(counts.max(), 1)
     axes.imshow(matrix, cmap="cividis", vmin=0, vmax=top)
-    ticks, words = range(len(names)), [readable(name) for name in names]
-    axes.set_xticks(ticks, words, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(ticks, words)
+    ticks = range(len(names))
+    axes.set_xticks(ticks, names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(ticks, names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     size = 9 if len(names) < 7 else 7
     for (i, j), value in np.ndenumerate(matrix):
-        text = f"{value:.2f}" if normalise else str(value)
-        colour = "black" if value > 0.6 * top else "white"
-        axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=size)
+        if np.isfinite(value):
+            text = f"{value:.2f}" if normalise else f"{value:.0f}"
+            colour = "black" if value > 0.6 * top else "white"
+            axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=size)
 
 
 def reliability(
@@ -116,14 +122,15 @@ def reliability(
 
     On the diagonal it is as often right as it says; below, it is too sure. The bars show how
     the predictions are spread; bins of fewer than 5 rows have no point. The expected calibration
-    error (ECE) is that of the same bins. Rows of NaN, which had no image, are left out.
+    error (ECE) is that of the same bins. Rows of NaN, which had no image, and those without a
+    target are left out.
 
     Parameters
     ----------
     probabilities : array_like, shape (N, K), or mapping of str to such
         Class probabilities; with a mapping, a panel for each of its entries.
     targets : array_like of int, shape (N,)
-        True class of each row, 0 to K - 1.
+        True class of each row, 0 to K - 1; masked, or -1, where it is not known.
     bins : int, optional
         Bins of equal width of the largest probability.
     title : str, optional
@@ -137,7 +144,8 @@ def reliability(
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If probabilities and targets do not belong together, or all rows are NaN.
+        If probabilities are not (N, K), they and targets do not belong together, no row has
+        both, or ``bins`` is less than 1.
 
     References
     ----------
@@ -148,12 +156,19 @@ def reliability(
     >>> from gmc_astro.plots import reliability
     >>> figure = reliability([[0.9, 0.1], [0.4, 0.6]], [0, 1])
     """
-    panels = _panels(probabilities, len(np.asarray(targets)))
+    true = np.ma.asarray(targets).filled(-1)
+    panels = _panels(probabilities, len(true))
+    if bins < 1:
+        raise InputError(f"bins={bins} is less than 1")
     figure, grid = _grid(len(panels), 3.6, 3.7, title)
     for axes, (panel, found) in zip(grid, panels.items(), strict=False):
         values = np.asarray(found, float)
-        known = _some_left(np.isfinite(values).all(axis=1), panel)
-        _draw_reliability(axes, values[known], np.asarray(targets)[known], bins)
+        if values.ndim != 2:
+            raise InputError(
+                f"probabilities {panel} of shape {values.shape} are not (N, K), a column a class"
+            )
+        known = _some_left(np.isfinite(values).all(axis=1) & (true >= 0), panel)
+        _draw_reliability(axes, values[known], true[known], bins)
         axes.set_title(panel, fontsize=12)
     return figure
 
@@ -175,6 +190,8 @@ def _draw_reliability(
     axes.plot([0, 1], [0, 1], color="#777777", linestyle=":", zorder=1)
     axes.plot(mean_sure, mean_right, color="#0072B2", marker="o", clip_on=False)
     axes.text(0.04, 0.95, f"ECE {error:.3f}", transform=axes.transAxes, va="top")
+    words = {"s": "bars: share of rows", "color": "#777777", "fontsize": 8}
+    axes.text(0.04, 0.87, transform=axes.transAxes, va="top", **words)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="largest probability", ylabel="share that is right")
     axes.set_aspect("equal")
 
@@ -197,8 +214,8 @@ def learning_curve(
     Returns
     -------
     figure : `~matplotlib.figure.Figure`
-        Save it with ``figure.savefig``. Points are means, bands are one standard deviation
-        over seeds.
+        Save it with ``figure.savefig``. Points are means, bands and bars are one standard
+        deviation over seeds.
 
     Raises
     ------
@@ -220,29 +237,35 @@ def learning_curve(
     for axes, (quantity, curves) in zip(
         np.ravel(figure.subplots(1, len(scores), squeeze=False)), scores.items(), strict=True
     ):
-        for method, curve in curves.items():
-            _draw_curve(axes, method, curve, styles[method])
+        for method in filter(curves.get, curves):
+            _draw_curve(axes, method, curves[method], styles[method])
         _label_fractions(axes, curves)
         axes.set_ylabel(quantity)
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 5))
+    named = [axes.get_legend_handles_labels() for axes in figure.axes]
+    handles = {text: handle for found in named for handle, text in zip(*found, strict=True)}
+    legend_below(figure, [handles[name] for name in methods if name in handles], columns=5)
     return figure
 
 
 def _draw_curve(
     axes: Axes, method: str, curve: Mapping[float, ArrayLike], style: Mapping[str, Any]
 ) -> None:
-    """One method: means as a line, one standard deviation as a band."""
+    """One method: means as a line, one standard deviation as a band; as a bar at one share."""
     fractions = np.array(sorted(curve))
     values = [np.asarray(curve[f], float) for f in fractions]
     mean = np.array([v.mean() for v in values])
     spread = np.array([v.std(ddof=1) if len(v) > 1 else 0.0 for v in values])
-    if fractions.tolist() == [0]:
-        axes.axhline(mean[0], label=method, color=style["color"], linestyle=style["linestyle"])
+    named = {"label": method}
+    if fractions[0] == 0:
+        level = {key: style[key] for key in ("color", "linestyle")}
+        axes.axhline(mean[0], **level, **named)
         axes.axhspan(mean[0] - spread[0], mean[0] + spread[0], color=style["color"], alpha=0.12)
-        return
-    axes.plot(fractions, mean, label=method, **style)
-    axes.fill_between(fractions, mean - spread, mean + spread, color=style["color"], alpha=0.15)
+        fractions, mean, spread, named = fractions[1:], mean[1:], spread[1:], {}
+    if len(fractions) == 1:
+        axes.errorbar(fractions, mean, spread, capsize=3, **style, **named)
+    elif len(fractions):
+        axes.plot(fractions, mean, **style, **named)
+        axes.fill_between(fractions, mean - spread, mean + spread, color=style["color"], alpha=0.15)
 
 
 def _label_fractions(axes: Axes, curves: Mapping[str, Mapping[float, ArrayLike]]) -> None:
@@ -260,6 +283,8 @@ def _label_fractions(axes: Axes, curves: Mapping[str, Mapping[float, ArrayLike]]
 def _panels(values: Any, rows: int) -> dict[str, np.ndarray]:
     """Panels by title, checked for their number of rows."""
     panels = dict(values) if isinstance(values, Mapping) else {"": values}
+    if not panels:
+        raise InputError("there are no predictions to draw: the mapping is empty")
     for panel, found in panels.items():
         if len(np.asarray(found)) != rows or not rows:
             raise InputError(

@@ -8,16 +8,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gmc_astro._tables import words
 from gmc_astro.exceptions import InputError
-from gmc_astro.plots.canvas import class_colours, new_figure, readable
+from gmc_astro.plots.canvas import (
+    class_colours,
+    legend_below,
+    new_figure,
+    pictures_of,
+    readable,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from astropy.table import QTable
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["field", "gallery"]
 
 _OUTLINE = 3.0  # half axes of outlines, in standard deviations of the light
+_LETTERS = 22  # that fit above an image of a sheet
 
 
 def field(image: np.ndarray, table: QTable, *, title: str = "") -> Figure:
@@ -29,7 +39,8 @@ def field(image: np.ndarray, table: QTable, *, title: str = "") -> Figure:
         The picture.
     table : `~astropy.table.QTable`
         Predictions, with the columns ``x``, ``y``, ``semimajor``, ``semiminor`` and
-        ``orientation`` of `~gmc_astro.imaging.find_galaxies`.
+        ``orientation`` of `~gmc_astro.imaging.find_galaxies`. The classes are those of
+        ``table.meta["class_names"]``, or those that occur. Rows without a label are not drawn.
     title : str, optional
         Title of the picture.
 
@@ -41,7 +52,8 @@ def field(image: np.ndarray, table: QTable, *, title: str = "") -> Figure:
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If a column is missing.
+        If a column is missing, a label is none of the classes, or the picture is not RGB of
+        8 bits.
 
     Examples
     --------
@@ -60,23 +72,25 @@ def field(image: np.ndarray, table: QTable, *, title: str = "") -> Figure:
     ...     table[name] = galaxies[name]
     >>> figure = field(picture, table, title="One simulated galaxy")
     """
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Ellipse
-
     needed = {"x", "y", "semimajor", "semiminor", "orientation", "label"}
     if missing := sorted(needed - set(table.colnames)):
         raise InputError(f"the table has no column {', '.join(missing)}")
-    names = table.meta["class_names"]
-    colours = class_colours(names)
-    height, width = image.shape[:2]
+    labels = words(table["label"])
+    names = list(table.meta.get("class_names", np.unique(labels[labels != ""]).tolist()))
+    if unknown := sorted(set(labels.tolist()) - {*names, ""}):
+        raise InputError(f"labels {unknown[:5]} are not among the classes {names}")
+    height, width = pictures_of(image, 3).shape[:2]
     figure = new_figure(12, 12 * height / width + 1.1, background="black")
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Ellipse
+
     axes = figure.add_subplot()
     axes.imshow(image, interpolation="nearest")
     axes.set_axis_off()
-    for row in table:
-        if np.ma.is_masked(row["label"]):
+    styles = _outlines(names)
+    for row, label in zip(table, labels.tolist(), strict=True):
+        if not label:
             continue
-        colour = colours[str(row["label"])]
         half_axes = [max(_OUTLINE * row[name], 6) for name in ("semimajor", "semiminor")]
         axes.add_patch(
             Ellipse(
@@ -85,24 +99,29 @@ def field(image: np.ndarray, table: QTable, *, title: str = "") -> Figure:
                 2 * half_axes[1],
                 angle=row["orientation"],
                 fill=False,
-                edgecolor=colour,
                 linewidth=1.3,
+                **styles[label],
             )
         )
-    counts = {name: int(np.sum(table["label"] == name)) for name in names}
     handles = [
-        Line2D([], [], color=colours[n], lw=3, label=f"{readable(n)} ({counts[n]})") for n in names
+        Line2D([], [], lw=3, label=f"{readable(name)} ({np.sum(labels == name)})", **styles[name])
+        for name in names
     ]
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=min(len(names), 3),
-        labelcolor="white",
-        frameon=False,
-        fontsize=13,
-    )
+    if handles:
+        options = {"labelcolor": "white", "frameon": False, "fontsize": 13}
+        legend_below(figure, handles, columns=3, **options)
     axes.set_title(title, color="white", fontsize=16)
     return figure
+
+
+def _outlines(names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Colour and line of each class; where colours begin anew, the line is another one."""
+    colours, lines = class_colours(names), ("-", "--", ":", "-.")
+    first = list(dict.fromkeys(colours.values()))
+    return {
+        name: {"color": colour, "linestyle": lines[i // len(first) % len(lines)]}
+        for i, (name, colour) in enumerate(colours.items())
+    }
 
 
 def gallery(
@@ -122,14 +141,16 @@ def gallery(
     images : `~numpy.ndarray`, shape (N, H, W, 3), dtype uint8
         Images.
     labels : sequence of str, shape (N,), optional
-        Written above each image; a colour for each.
+        Written above each image, a colour for each; nothing where masked.
     probabilities : sequence of float, shape (N,), optional
         Written into each image; nothing for NaN.
     names : sequence of str, shape (N,), optional
-        Written above each image in white, where there are no labels.
+        Written above each image in white, where there are no labels; long ones without their
+        middle.
     rows : mapping of str to array_like of int or bool, optional
-        Images to show, their numbers or a mask of shape (N,), a line for each entry. Default
-        is all images, one after the other.
+        Images to show, their numbers or a mask of shape (N,): a line for each entry, with its
+        name above it and as many of its images as there are ``columns``. Default is all images,
+        one after the other.
     columns : int, optional
         Images a line.
     title : str, optional
@@ -143,8 +164,9 @@ def gallery(
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If there is no image to show, ``rows`` are none of theirs, or labels, probabilities or
-        names differ from images in number.
+        If there is no image to show, images are not RGB of 8 bits, ``rows`` are none of theirs,
+        or come with labels or names, which would stand in the same place; or if labels,
+        probabilities or names differ from images in number.
 
     Examples
     --------
@@ -153,46 +175,57 @@ def gallery(
     >>> images = np.zeros((2, 32, 32, 3), dtype=np.uint8)
     >>> sheet = gallery(images, ["spiral", "smooth"], [0.9, 0.7])
     """
+    images = pictures_of(images, 4)
     given = {"labels": labels, "probabilities": probabilities, "names": names}
     for what, values in given.items():
         if values is not None and len(values) != len(images):
             raise InputError(f"{len(values)} {what} for {len(images)} images; give one an image")
+    if rows is not None and not (labels is None and names is None):
+        raise InputError("rows have names of their own: leave out labels and names")
+    if columns < 1:
+        raise InputError(f"columns={columns} is less than 1")
     lines = _lines(len(images), rows, columns)
-    shown = list(rows) if rows is not None else [] if labels is None else list(labels)
-    colours = class_colours(list(dict.fromkeys(map(str, shown))))
+    labels = np.full(len(images), "") if labels is None else words(labels)
+    shown = list(rows or dict.fromkeys(labels[labels != ""].tolist()))
+    colours = class_colours(shown)
     figure = new_figure(1.7 * columns + 0.6, 2.0 * len(lines) + 0.6, background="black")
     figure.suptitle(title, color="white", fontsize=16, parse_math=False)
     grid = figure.subplots(len(lines), columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
     for cells, (name, chosen) in zip(grid, lines, strict=True):
-        if name:
-            cells[0].set_title(" ", fontsize=12)  # room for the name, which may be long
-            cells[0].text(
-                *(0, 1.03, readable(name)),
-                color=colours[name],
-                fontsize=12,
-                transform=cells[0].transAxes,
-                in_layout=False,
-            )
+        if rows is not None:
+            _name_line(cells[0], readable(name), colours[name])
         for axes, i in zip(cells, chosen, strict=False):
             axes.imshow(images[i])
-            if labels is not None and not name:
-                label = str(labels[i])
-                axes.set_title(readable(label), color=colours[label], fontsize=9)
+            if label := str(labels[i]):
+                text = wrapped(readable(label), _LETTERS)
+                axes.set_title(text, color=colours[label], fontsize=9)
             elif names is not None:
-                axes.set_title(str(names[i]), color="white", fontsize=9, parse_math=False)
+                text = _shortened(str(names[i]))
+                axes.set_title(text, color="white", fontsize=9, parse_math=False)
             if probabilities is not None and np.isfinite(probabilities[i]):
-                words = f"{probabilities[i]:.2f}"
-                axes.text(
-                    0.04,
-                    0.05,
-                    words,
-                    color="white",
-                    transform=axes.transAxes,
-                    bbox={"facecolor": "black", "alpha": 0.55, "pad": 1.5, "linewidth": 0},
-                )
+                _write_into(axes, f"{probabilities[i]:.2f}")
     return figure
+
+
+def _name_line(axes: Axes, name: str, colour: str) -> None:
+    """Write a line's name above its first image; it may be longer than that is wide."""
+    axes.set_title(" ", fontsize=12)  # room for it
+    place = {"transform": axes.transAxes, "in_layout": False}
+    axes.text(0, 1.03, name, color=colour, fontsize=12, **place)
+
+
+def _write_into(axes: Axes, text: str) -> None:
+    """Write into the lower left corner of an image."""
+    box = {"facecolor": "black", "alpha": 0.55, "pad": 1.5, "linewidth": 0}
+    axes.text(0.04, 0.05, text, color="white", transform=axes.transAxes, bbox=box)
+
+
+def _shortened(name: str) -> str:
+    """A name without its middle where it is long: ids differ at their ends."""
+    half = (_LETTERS - 1) // 2
+    return name if len(name) <= _LETTERS else f"{name[:half]}\N{HORIZONTAL ELLIPSIS}{name[-half:]}"
 
 
 def _lines(
