@@ -62,6 +62,8 @@ def _draw(path: Path) -> str:
         alike = wrong[(truth[wrong] == true) & (found[wrong] == shown)]
         title = f"volunteers: {true}, model: {shown} ({len(alike)})"
         rows[title] = alike[np.argsort(-certainty[alike], kind="stable")][:EACH].tolist()
+    if not rows:
+        return "\nOf all held-out galaxies none is called something else.\n"
     images = held_out.images(224).read().images
     gallery(images, probabilities=certainty, rows=rows, columns=EACH).savefig(path, dpi=110)
     alt = "Rows of galaxies: " + "; ".join(rows)

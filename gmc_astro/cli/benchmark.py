@@ -8,11 +8,9 @@ from typing import Any
 
 import click
 
-from gmc_astro.cli.common import model_options, parse_classes, sentences
+from gmc_astro.cli.common import STOPPED, model_options, parse_classes, sentences
 
 __all__ = ["command"]
-
-INTERRUPTED = 130  # what shells call a run that was stopped by Ctrl-C
 
 
 class _Several(click.Option):
@@ -23,7 +21,7 @@ class _Several(click.Option):
 
 
 class _Command(click.Command):
-    """A command whose `_Several` options may be written ``--seeds 1 2 3``."""
+    """A command whose `_Several` options may be written ``--fractions 0.01 0.1 1``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Repeat the option before each of its values, as click wants it."""
@@ -172,8 +170,9 @@ def command(
 ) -> None:
     """Run the protocol; what ``--help`` says is `HELP`."""
     from gmc_astro.evaluation import ModelOptions, find_row, load_dataset, run_benchmark
+    from gmc_astro.plots.canvas import new_figure
 
-    _need_matplotlib()
+    new_figure(1, 1)  # whether figures can be drawn is known before hours of work
     methods = _with_convnext(options["methods"], options["convnext"])
     for method in methods:
         find_row(method)
@@ -199,8 +198,11 @@ def command(
             progress=True,
         )
     except KeyboardInterrupt:
-        click.echo(f"\nStopped. What is finished is kept in {output}; the same command goes on.")
-        ctx.exit(INTERRUPTED)
+        click.echo(
+            f"\nStopped. What is finished is kept in {output}; the same command goes on, "
+            "without --restart."
+        )
+        ctx.exit(STOPPED)
     _report(benchmark, output, figure_prefix, title)
 
 
@@ -209,13 +211,14 @@ def _report(benchmark: Any, output: str, prefix: str, title: str) -> None:
     from gmc_astro.evaluation import write_report
 
     report = write_report(benchmark, output, figure_prefix=prefix, title=title)
-    click.echo(f"{'macro-F1':<28}" + "".join(f"{100 * f:>9g} %" for f in benchmark.fractions))
+    width = max(map(len, ("macro-F1", *benchmark.rows)))
+    click.echo(f"{'macro-F1':<{width}}" + "".join(f"{100 * f:>9g} %" for f in benchmark.fractions))
     for row in benchmark.rows:
         means = []
         for fraction in benchmark.fractions:
             cells = benchmark.over_seeds(row, fraction)
             means.append(sum(c.results["metrics"]["macro_f1"] for c in cells) / len(cells))
-        click.echo(f"{row:<28}" + "".join(f"{mean:>11.4f}" for mean in means))
+        click.echo(f"{row:<{width}}" + "".join(f"{mean:>11.4f}" for mean in means))
     if benchmark.leakage is not None and (alike := benchmark.leakage["alike"]):
         click.echo(f"{len(alike)} images look like training images of the model.", err=True)
     click.echo(f"Report: {report}")
@@ -251,15 +254,3 @@ def _notes(about: Any) -> str:
         if file["published"] is False
     ]
     return "; ".join(notes) or "none left out"
-
-
-def _need_matplotlib() -> None:
-    """Say before hours of work, not after them, that figures cannot be drawn."""
-    from importlib.util import find_spec
-
-    from gmc_astro.exceptions import InputError
-
-    if find_spec("matplotlib") is None:
-        raise InputError(
-            'the report\'s figures need matplotlib: install it with pip install "gmc_astro[plots]"'
-        )

@@ -283,17 +283,29 @@ def _draw(source: ImageSource, table: QTable, title: str, path: Path) -> None:
 
     if len(table) > MOST:
         click.echo(f"The picture shows the first {MOST}.")
-    images, names = [], table["id"][:MOST].tolist()
-    for row, name in zip(table["row"].tolist(), names, strict=False):
-        images.append(next(source.iter_batches(1, start=row, stop=row + 1)).images[0])
-        other = source.names(row, row + 1)[0][0]
-        if other != name and len(images) == 1:
-            click.echo(
-                f"Warning: row {row} is {name!r} in the run and {other!r} in the pictures: are "
-                "they the same galaxies, in the same order?",
-                err=True,
-            )
-    scores = table["score"][:MOST]
-    sheet = plots.gallery(images, probabilities=scores, names=names, title=title)
+    table = table[:MOST]
+    rows, names = table["row"].tolist(), table["id"].tolist()
+    batches = [next(source.iter_batches(1, start=row, stop=row + 1)) for row in rows]
+    there = [source.names(row, row + 1)[0][0] for row in rows]
+    if other := [i for i, name in enumerate(there) if name != names[i]]:
+        i = other[0]
+        click.echo(
+            f"Warning: {len(other)} of {len(rows)} rows have other names in the pictures, such as "
+            f"row {rows[i]}, which is {names[i]!r} in the run and {there[i]!r} there: are they the "
+            "same galaxies, in the same order?",
+            err=True,
+        )
+    good = [i for i, batch in enumerate(batches) if batch.ok[0]]
+    for i in sorted({*range(len(batches))} - {*good}):
+        status = batches[i].status[0]
+        click.echo(f"Not in the picture: row {rows[i]}, {names[i]!r}: {status}", err=True)
+    if not good:
+        raise InputError("none of the pictures of what was found can be read")
+    sheet = plots.gallery(
+        [batches[i].images[0] for i in good],
+        probabilities=table["score"][good],
+        names=[names[i] for i in good],
+        title=title,
+    )
     with writing(path):
         sheet.savefig(path, dpi=100)

@@ -19,7 +19,7 @@ __all__ = [
     "marker",
     "method_styles",
     "new_figure",
-    "pictures_of",
+    "picture_of",
     "readable",
     "wrapped",
 ]
@@ -127,16 +127,15 @@ def legend_below(figure: Figure, handles: Sequence[Any], *, columns: int, **opti
         legend.remove()
 
 
-def pictures_of(images: np.ndarray, ndim: int) -> np.ndarray:
-    """The same pictures, refused where they are not RGB of 8 bits."""
-    images = np.asarray(images)
-    if images.ndim != ndim or images.shape[-1] != 3 or images.dtype != np.uint8:
-        wanted = "(N, H, W, 3)" if ndim == 4 else "(H, W, 3)"
+def picture_of(image: np.ndarray) -> np.ndarray:
+    """The same picture, refused where it is not RGB of 8 bits."""
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
         raise InputError(
-            f"pictures of shape {images.shape} and dtype {images.dtype} cannot be drawn; give "
-            f"{wanted} and uint8, from 0 to 255"
+            f"a picture of shape {image.shape} and dtype {image.dtype} cannot be drawn; give "
+            "(H, W, 3) and uint8, from 0 to 255"
         )
-    return images
+    return image
 
 
 def readable(name: str) -> str:

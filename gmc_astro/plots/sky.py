@@ -14,7 +14,7 @@ from gmc_astro.plots.canvas import (
     class_colours,
     legend_below,
     new_figure,
-    pictures_of,
+    picture_of,
     readable,
     wrapped,
 )
@@ -79,7 +79,7 @@ def field(image: np.ndarray, table: QTable, *, title: str = "") -> Figure:
     names = list(table.meta.get("class_names", np.unique(labels[labels != ""]).tolist()))
     if unknown := sorted(set(labels.tolist()) - {*names, ""}):
         raise InputError(f"labels {unknown[:5]} are not among the classes {names}")
-    height, width = pictures_of(image, 3).shape[:2]
+    height, width = picture_of(image).shape[:2]
     figure = new_figure(12, 12 * height / width + 1.1, background="black")
     from matplotlib.lines import Line2D
     from matplotlib.patches import Ellipse
@@ -125,7 +125,7 @@ def _outlines(names: Sequence[str]) -> dict[str, dict[str, str]]:
 
 
 def gallery(
-    images: np.ndarray,
+    images: np.ndarray | Sequence[np.ndarray],
     labels: Sequence[str] | None = None,
     probabilities: Sequence[float] | None = None,
     *,
@@ -138,7 +138,7 @@ def gallery(
 
     Parameters
     ----------
-    images : `~numpy.ndarray`, shape (N, H, W, 3), dtype uint8
+    images : `~numpy.ndarray`, shape (N, H, W, 3), dtype uint8, or sequence of such images
         Images.
     labels : sequence of str, shape (N,), optional
         Written above each image, a colour for each; nothing where masked.
@@ -175,7 +175,7 @@ def gallery(
     >>> images = np.zeros((2, 32, 32, 3), dtype=np.uint8)
     >>> sheet = gallery(images, ["spiral", "smooth"], [0.9, 0.7])
     """
-    images = pictures_of(images, 4)
+    images = [picture_of(image) for image in images]
     given = {"labels": labels, "probabilities": probabilities, "names": names}
     for what, values in given.items():
         if values is not None and len(values) != len(images):

@@ -91,9 +91,17 @@ def test_the_picture_of_a_run_shows_its_images(folder, tmp_path):
     with h5py.File(folder / "stack.h5") as old, h5py.File(turned, "w") as new:
         for name in ("images", "object_id"):
             new[name] = old[name][:][::-1]
-    assert "are they the same galaxies" in run(
+    assert "same galaxies, in the same order" in run(
         *given, "--pictures-from", turned, "--overwrite"
     ).stderr.replace("\n", " ")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for row in range(12):
+        whole = folder / "cutouts" / f"galaxy{row:02d}.png"
+        (broken / whole.name).write_bytes(whole.read_bytes() if row in EDGE_ON else b"no picture")
+    said = run(*given, "--pictures-from", broken, "--overwrite").stderr
+    for row in found:
+        assert (f"Not in the picture: row {row}, " in said) == (row not in EDGE_ON)
     other = folder / "cutouts" / "*0?.png"
     again = [*given, "--pictures-from", other, "--overwrite"]
     assert "has 10 images, the run 12 rows" in run(*again, code=2).stderr
