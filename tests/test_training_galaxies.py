@@ -132,3 +132,57 @@ def test_what_is_refused(folder, tmp_path):
         write_training_galaxies(folder, 1)
     with pytest.raises(InputError, match=r"recipe='HSC' is not one of SDSS_LUPTON"):
         write_training_galaxies(tmp_path / "new", 1, recipe="HSC")
+
+
+FEATURES = (
+    {"arms": 2},
+    {"ring": 0.4},
+    {"tail": 0.4},
+    {"clumps": ((0.5, 0.2, 0.3),)},
+    {"bar": 0.3, "arms": 3},
+)
+
+
+@pytest.mark.parametrize("features", FEATURES)
+def test_a_galaxy_is_the_same_in_fields_of_any_size(features):
+    """What lies outside of the image is not put into it, and all of the light is there."""
+    galaxy = SimulatedGalaxy(disk_radius=4.0, flux=400.0, **features)
+    small, large = (
+        render_galaxy(galaxy, ("r",), pixels=pixels, noise=0)[0] for pixels in (64, 400)
+    )
+    middle = slice(200 - 16, 200 + 16)
+    np.testing.assert_allclose(small[16:48, 16:48], large[middle, middle], rtol=1e-3, atol=1e-3)
+    assert large.sum() == pytest.approx(400.0, rel=0.01)
+
+
+def test_the_arms_of_spirals_can_be_seen():
+    for seed in range(300):
+        galaxy, _ = draw_labelled_galaxy(np.random.default_rng(seed))
+        if galaxy.arms:
+            assert galaxy.bar + galaxy.ring <= 0.75
+
+
+def test_shares_and_bands_that_cannot_be():
+    with pytest.raises(InputError, match=r"hold 1\.30 of the disk's flux"):
+        SimulatedGalaxy(bar=0.7, ring=0.6)
+    with pytest.raises(InputError, match=r"bands \['K'\] are not among u, g"):
+        render_galaxy(SimulatedGalaxy(), ("K",))
+    assert render_galaxy(SimulatedGalaxy(), "VIS", pixels=16).shape == (1, 16, 16)
+    assert render_galaxy(SimulatedGalaxy(), "grz", pixels=16).shape == (3, 16, 16)
+
+
+def test_a_drawing_that_was_stopped_can_be_run_again(tmp_path, monkeypatch):
+    from gmc_astro.testing import training_galaxies
+
+    def stop(*args, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_galaxies, "make_rgb", stop)
+        with pytest.raises(KeyboardInterrupt):
+            write_training_galaxies(tmp_path / "drawn", 2, pixels=16)
+    assert not (tmp_path / "drawn").exists()
+    assert write_training_galaxies(tmp_path / "drawn", 2, pixels=16).exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["drawn"]
+    with pytest.raises(InputError, match="n=0 is less than 1"):
+        write_training_galaxies(tmp_path / "none", 0)

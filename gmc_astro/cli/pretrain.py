@@ -370,17 +370,13 @@ def _settings(recipe: str | PretrainSettings, values: dict[str, Any]) -> Pretrai
 
 def _simulated(numbers: dict[str, int], folder: Path, world: World) -> list[str]:
     """Folders of simulated galaxies in each recipe's colours, drawn where they are missing."""
-    import shutil
-
     from gmc_astro.testing import write_training_galaxies
 
     found = []
     for recipe, n in numbers.items():
-        table, unfinished = folder / f"simulated_{recipe}_{n}", folder / "simulated.part"
+        table = folder / f"simulated_{recipe}_{n}"
         if world.leads and not table.exists():
-            shutil.rmtree(unfinished, ignore_errors=True)
-            write_training_galaxies(unfinished, n, recipe=recipe, progress=True)
-            unfinished.rename(table)
+            write_training_galaxies(table, n, recipe=recipe, progress=True)
         world.wait()
         found.append(str(table))
     return found

@@ -12,6 +12,7 @@ import functools
 import io
 import json
 import re
+import sys
 import threading
 import time
 import zlib
@@ -30,6 +31,7 @@ from gmc_astro.testing.simulate import galaxy_at, render_galaxy
 
 __all__ = ["SurveyServer", "serve_surveys"]
 
+IMAGES = ("hips2fits", "fits-cutout", "jpeg-cutout")
 PAGE = b"<html><head><title>Maintenance</title></head><body><h1>We are back soon</h1></body></html>"
 
 
@@ -131,6 +133,8 @@ class SurveyServer(ThreadingHTTPServer):
         client_address : tuple
             Where it came from.
         """
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 @contextmanager
@@ -193,6 +197,9 @@ class _Handler(BaseHTTPRequestHandler):
         query = dict(parse_qsl(address.query))
         if "x_results" in address.path.lower():
             self._send(json.dumps(_columns()).encode(), "application/json")
+            return
+        if not any(kind in address.path for kind in IMAGES):
+            self._send(b"not found", "text/html", 404)
             return
         self.server.user_agents.add(self.headers.get("User-Agent", ""))
         started = time.monotonic()
@@ -307,14 +314,12 @@ def _answer(
         pixels = int(query["width"])
         scale = float(query["fov"]) * 3600 / pixels
         picture = query["format"] in ("jpg", "png")
-        bands = "irg" if picture else (query["hips"].rsplit("/", 1)[-1],)
-    elif path.endswith(("fits-cutout", "jpeg-cutout")):
+        bands = "gri" if picture else (query["hips"].rsplit("/", 1)[-1],)
+    else:
         pixels = min(int(query["size"]), 3000)
         scale = float(query["pixscale"])
         picture = path.endswith("jpeg-cutout")
         bands = query.get("bands", "griz")
-    else:
-        return b"not found", "text/html"
     position = float(query["ra"]), float(query["dec"])
     drawn = position
     if galaxies:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from astropy.convolution import Gaussian2DKernel, convolve_fft
 from astropy.modeling.models import Sersic2D
+
+from gmc_astro.exceptions import InputError
 
 __all__ = ["SimulatedGalaxy", "galaxy_at", "render_galaxy"]
 
@@ -65,6 +68,11 @@ class SimulatedGalaxy:
     offset : tuple of float
         Place of the companion against the first, x and y in arcsec.
 
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If bar, ring, knots and tail hold more light than the disk has.
+
     Examples
     --------
     >>> from gmc_astro.testing import SimulatedGalaxy
@@ -94,6 +102,14 @@ class SimulatedGalaxy:
     companion: SimulatedGalaxy | None = field(default=None, kw_only=True)
     offset: tuple[float, float] = field(default=(0.0, 0.0), kw_only=True)
 
+    def __post_init__(self) -> None:
+        share = self.bar + self.ring + self.tail + sum(knot[2] for knot in self.clumps)
+        if share > 1:
+            raise InputError(
+                f"bar, ring, clumps and tail hold {share:.2f} of the disk's flux; give shares of "
+                "1 together, or less"
+            )
+
 
 def galaxy_at(ra: float, dec: float, seed: int = 0) -> SimulatedGalaxy:
     """Draw the galaxy of a position.
@@ -101,7 +117,7 @@ def galaxy_at(ra: float, dec: float, seed: int = 0) -> SimulatedGalaxy:
     Parameters
     ----------
     ra, dec : float
-        Position in degrees; rounded to 0.2 arcsec.
+        Position in degrees; rounded to 1e-4 degrees, 0.36 arcsec.
     seed : int, optional
         Another sky.
 
@@ -150,7 +166,7 @@ def render_galaxy(
     galaxy : `SimulatedGalaxy`
         What to draw.
     bands : sequence of str, optional
-        Bands.
+        Bands, as ("g", "r", "z") or "grz".
     pixels : int, optional
         Side of the image.
     pixel_scale : float, optional
@@ -167,6 +183,11 @@ def render_galaxy(
     planes : `~numpy.ndarray`, shape (B, pixels, pixels), dtype float32
         Nanomaggies a pixel.
 
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If there is no such band.
+
     Examples
     --------
     >>> from gmc_astro.testing import SimulatedGalaxy, render_galaxy
@@ -174,6 +195,9 @@ def render_galaxy(
     >>> planes.shape, planes.dtype.name
     ((3, 128, 128), 'float32')
     """
+    bands = (bands,) if bands in DISK_COLOUR else tuple(bands)
+    if unknown := [band for band in bands if band not in DISK_COLOUR]:
+        raise InputError(f"bands {unknown} are not among {', '.join(DISK_COLOUR)}")
     fine = OVERSAMPLING * pixels
     step = pixel_scale / OVERSAMPLING
     x, y = np.meshgrid(*[(np.arange(fine) - (fine - 1) / 2) * step] * 2)
@@ -224,37 +248,56 @@ def _disk(galaxy: SimulatedGalaxy, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     if galaxy.arms:
         phase = azimuth - np.log(radius) / np.tan(galaxy.winding)
         strength = galaxy.arm_contrast * np.clip(radius / 0.5 - 0.4, 0, 1)
-        plane = plane * (1 + strength * np.cos(galaxy.arms * phase))
-        plane /= plane.sum()
+        plane = plane * (1 + strength * np.cos(galaxy.arms * phase))  # as much light as before
     parts = [(share, _spot(along - u, across - v, 0.18)) for u, v, share in galaxy.clumps]
+    parts += [(galaxy.ring, _ring(radius, galaxy.ring_radius, galaxy.ring_width))]
+    parts += [(galaxy.tail, _tail(radius, azimuth))]
+    unit = (x[0, 1] - x[0, 0]) ** 2 / (galaxy.disk_radius**2 * galaxy.axis_ratio)  # of a pixel
+    parts = [(share, part * unit) for share, part in parts if share]
     if galaxy.bar:
         ratio = 0.35 * galaxy.axis_ratio
         bar = _sersic(x, y, 0.5 * galaxy.disk_radius, 0.5, ratio, galaxy.angle + 0.6)
         parts.append((galaxy.bar, bar))
-    if galaxy.ring:
-        parts.append((galaxy.ring, _spot(radius - galaxy.ring_radius, 0.0, galaxy.ring_width)))
-    if galaxy.tail:
-        parts.append((galaxy.tail, _tail(radius, azimuth)))
     plane = plane * (1 - sum(share for share, _ in parts))
     for share, part in parts:
         plane = plane + share * part
     return plane * galaxy.flux * (1 - galaxy.bulge_share)
 
 
-def _spot(u: np.ndarray, v: np.ndarray | float, width: float) -> np.ndarray:
-    """Gaussian of two coordinates, whose pixels sum to 1."""
-    return _normalised(np.exp(-(u**2 + v**2) / (2 * width**2)))
+def _spot(u: np.ndarray, v: np.ndarray, width: float) -> np.ndarray:
+    """Gaussian of two coordinates, of integral 1."""
+    return np.exp(-(u**2 + v**2) / (2 * width**2)) / (2 * np.pi * width**2)
+
+
+def _ring(radius: np.ndarray, middle: float, width: float) -> np.ndarray:
+    """Gaussian of the radius, of integral 1 over the plane."""
+    from scipy.special import erf
+
+    inside = width**2 * np.exp(-(middle**2) / (2 * width**2))
+    outside = middle * width * np.sqrt(np.pi / 2) * (1 + erf(middle / (width * np.sqrt(2))))
+    light = 2 * np.pi * (inside + outside)
+    return np.exp(-((radius - middle) ** 2) / (2 * width**2)) / light
 
 
 def _tail(radius: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
-    """One open arc from the disk outwards that fades with the radius; its pixels sum to 1."""
+    """One open arc from the disk outwards that fades with the radius, of integral 1."""
     turn = np.angle(np.exp(1j * (azimuth - np.log(radius) / np.tan(0.9))))
-    fading = np.clip(radius - 0.8, 0, 1) * np.exp(-radius / 1.5)
-    return _normalised(np.exp(-((turn * radius) ** 2) / 0.25) * fading)
+    return np.exp(-((turn * radius) ** 2) / 0.25) * _fading(radius) / _light_of_tail()
 
 
-def _normalised(plane: np.ndarray) -> np.ndarray:
-    return plane / max(plane.sum(), 1e-12)
+def _fading(radius: np.ndarray) -> np.ndarray:
+    """Brightness of a tail along its middle."""
+    return np.clip(radius - 0.8, 0, 1) * np.exp(-radius / 1.5)
+
+
+@cache
+def _light_of_tail() -> float:
+    """Integral of a tail over the plane; over each circle it is that of a Gaussian."""
+    from scipy.integrate import quad
+    from scipy.special import erf
+
+    width = 0.5 * np.sqrt(np.pi)
+    return quad(lambda r: _fading(r) * width * erf(2 * np.pi * r), 0.8, 40, points=[1.8])[0]
 
 
 def _sersic(

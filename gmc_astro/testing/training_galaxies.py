@@ -9,6 +9,7 @@ with the codes of Galaxy Zoo 2 (see `~gmc_astro.morphology.parse_gz2_class`).
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ SPAN = 6.4  # sides of the images in Petrosian 90 % radii, as the bundled model'
 SKIES = {"SDSS_LUPTON": (1.3, 0.06), "GZ_DECALS": (1.2, 0.012)}
 #: Share of the light in the bulge for each letter of its prominence.
 BULGES = {"d": (0.0, 0.02), "c": (0.06, 0.12), "b": (0.2, 0.35), "a": (0.5, 0.7)}
+MOST_BESIDE_ARMS = 0.75  # of the disk's light in bar and ring, so that the arms can be seen
 #: Pitch angle in degrees for each letter of the winding.
 WINDINGS = {"t": (8, 13), "m": (17, 24), "l": (30, 40)}
 
@@ -87,8 +89,9 @@ def _face_on(rng: np.random.Generator, radius: float, *, arms: bool) -> tuple[di
     ringed = rng.random() < (0.15 if arms else 0.5)
     odd = "(r)" if ringed else ""
     if ringed:
+        ring = float(rng.uniform(0.15, 0.6))
         galaxy |= {
-            "ring": float(rng.uniform(0.15, 0.6)),
+            "ring": min(ring, MOST_BESIDE_ARMS - galaxy["bar"]) if arms else ring,
             "ring_radius": float(rng.uniform(0.9, 1.9)),
             "ring_width": float(rng.uniform(0.1, 0.25)),
         }
@@ -225,7 +228,7 @@ def write_training_galaxies(
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If the folder exists, or the survey is not one of those.
+        If the folder exists, there is no galaxy to draw, or the survey is not one of those.
 
     Examples
     --------
@@ -241,18 +244,23 @@ def write_training_galaxies(
     folder = Path(folder)
     if recipe not in SKIES:
         raise InputError(f"recipe={recipe!r} is not one of {', '.join(SKIES)}")
+    if n < 1:
+        raise InputError(f"n={n} is less than 1")
     if folder.exists():
         raise InputError(f"{folder} exists; give another folder")
-    (folder / "images").mkdir(parents=True)
+    unfinished = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    (unfinished / "images").mkdir(parents=True)
     rows = []
     for i in tqdm(range(n), desc="galaxies", unit="galaxy", disable=not progress):
         rng = np.random.default_rng((seed, i))
         galaxy, code = draw_labelled_galaxy(rng)
         name = f"images/{i:06d}.jpg"
-        Image.fromarray(_picture(galaxy, recipe, pixels, rng)).save(folder / name, quality=95)
+        Image.fromarray(_picture(galaxy, recipe, pixels, rng)).save(unfinished / name, quality=95)
         rows.append((name, f"simulated-{seed}-{i:06d}", code, "simulated"))
     table = Table(rows=rows, names=["file", "id", "gz2_class", "origin"])
-    table.write(folder / "labels.csv")
+    table.write(unfinished / "labels.csv")
+    unfinished.rename(folder)
     return folder / "labels.csv"
 
 

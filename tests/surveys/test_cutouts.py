@@ -1,10 +1,13 @@
 """Cutouts through the real clients, from a server on this machine."""
 
+import http.client
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -20,7 +23,14 @@ from gmc_astro import fetch_cutouts, open_images
 from gmc_astro.exceptions import GmcAstroWarning, InputError
 from gmc_astro.imaging import LEGACY_DR9, RECIPES, SDSS_LUPTON, SDSS_VIEWER, is_ok
 from gmc_astro.surveys import conf
-from gmc_astro.testing import HIPS_FAULTS, VIEWER_FAULTS, Faults, galaxy_at, serve_surveys
+from gmc_astro.testing import (
+    HIPS_FAULTS,
+    VIEWER_FAULTS,
+    Fault,
+    Faults,
+    galaxy_at,
+    serve_surveys,
+)
 
 SMALL = {"framing": "fixed", "size": 32, "progress": False}
 
@@ -72,6 +82,17 @@ def test_north_is_up_and_east_left(server):
         same, flipped = (np.corrcoef(one.ravel(), o.ravel())[0, 1] for o in (other, other[::-1]))
         assert same > 0.8
         assert same > flipped
+
+
+@pytest.mark.parametrize("survey", ["decals", "sdss"])
+def test_the_reddest_band_is_red(server, survey):
+    """The light that is served gets stronger to the red; so it does in both services' JPEG."""
+    coords = SkyCoord([150.0, 151.3, 152.1], [2.0, 3.0, 4.0], unit="deg")
+    options = SMALL | {"survey": survey, "cache": False, "image_format": "jpeg"}
+    batch = fetch_cutouts(coords, **options).read()
+    assert is_ok(batch.status).all()
+    red, _, blue = np.moveaxis(batch.images.mean(axis=(1, 2)), -1, 0)
+    assert (red > blue).all()
 
 
 def test_a_large_galaxy_is_fetched_wider(server, monkeypatch):
@@ -486,3 +507,13 @@ def test_predict_at_positions(server, sky, tiny_folder):
     assert table["label"].mask.tolist() == [False, True]
     assert table["petro_r90"][0] > 1 * u.arcsec
     assert table["coord"].separation(coords).max() < 1e-6 * u.arcsec
+
+
+def test_the_server_says_what_it_does_not_know(capfd):
+    with serve_surveys() as server:
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{server.url}/elsewhere")
+        server.faults = Faults((Fault("mistyped", "none"),), share=1.0)
+        with pytest.raises((urllib.error.URLError, ConnectionError, http.client.HTTPException)):
+            urllib.request.urlopen(f"{server.url}/viewer/fits-cutout?ra=1&dec=2&size=8&pixscale=1")
+    assert "fault 'mistyped' is not known" in capfd.readouterr().err
