@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from astropy.stats import binom_conf_interval
 from astropy.table import Table
-from common import ROOT, data_folder, machine, write_results
+from common import ROOT, data_folder, machine, model_of, write_results
 from scipy.stats import pearsonr, rankdata
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, roc_auc_score
 
@@ -343,7 +343,7 @@ def main() -> None:
     classifier = GalaxyMorphologyClassifier(options.model, classes=GZ2_FIVE_CLASS)
     parts = Parts(data_folder(), classifier)
     leakage = check_leakage(parts.data, [parts.split(name)[1] for name in CONFIG["holdouts"]])
-    about = leakage | machine()
+    about = model_of(classifier.encoder) | leakage | machine()
     results, lines = {}, [f"{key}: {value}" for key, value in about.items()]
     for name, measure in (
         ("gz2_five_class", galaxy_zoo_2),

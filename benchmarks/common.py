@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from gmc_astro.learning import package_versions
+from gmc_astro.models import Encoder
 from gmc_astro.models.device import device_name, pick_device
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,6 +35,11 @@ def machine() -> dict[str, str]:
         "commit": commit or "unknown",
         **package_versions(),
     }
+
+
+def model_of(encoder: Encoder) -> dict[str, str]:
+    """Which model a result is of."""
+    return {"model": f"{encoder.name}, weights {encoder.weights_sha256[:12]}"}
 
 
 def write_results(name: str, results: dict, lines: list[str]) -> None:

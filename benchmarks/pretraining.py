@@ -198,9 +198,10 @@ def main() -> None:
         for kind, loss in CELLS:
             path = kept / f"{kind.replace(' ', '_')}-{loss}-{seed}.json"
             cell = json.loads(path.read_text()) if path.is_file() else {}
-            if cell.get("sizes") != sizes:
+            if (cell.get("sizes"), cell.get("commit")) != (sizes, machine()["commit"]):
                 print(f"{kind}, {loss}, seed {seed}", flush=True)
                 cell = one_cell(kind, loss, seed, training, data, sizes)
+                cell["commit"] = machine()["commit"]
                 temporary = path.with_suffix(".part")
                 temporary.write_text(json.dumps(cell, indent=1) + "\n")
                 temporary.replace(path)

@@ -158,7 +158,8 @@ def main() -> None:
             text += f"{ttest_rel(own, against).pvalue:>12.2g}"
         lines.append(text)
     lines.append(f"{'redness':<13}{red:>11.3f}  of all of them, without label or network")
-    lines.append("p: paired t-test of the AUC against scratch; draws share about one label in ten")
+    lines.append("p: paired t-test of the AUC against scratch, for these galaxies; draws share")
+    lines.append("about one label in ten, and nearly all of the galaxies that they are tested on")
     print("\n".join(lines))
     if options.save:
         found = {"leakage": leakage, "machine": machine(), "redness_auc": red, "seeds": seeds}

@@ -17,7 +17,7 @@ import sys
 
 import numpy as np
 from bundled import Parts, five_classes, probabilities
-from common import data_folder, machine, write_results
+from common import data_folder, machine, model_of, write_results
 from sklearn.metrics import accuracy_score, f1_score
 from wordings import WORDINGS
 
@@ -83,6 +83,7 @@ def main() -> None:
         "one of twenty: worst": tuple(drawn.min(axis=0)),
     }
     about = {
+        **model_of(classifier.encoder),
         "galaxies": f"{len(truth)} of gz2_five_class, held out",
         "draws of one phrasing a class": DRAWS,
         "words that no caption had": f"{unknown_share(classifier):.0%}",

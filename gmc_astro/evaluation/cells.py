@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gmc_astro._files import make_folder, whole, write_json
+from gmc_astro._files import make_folder, whole, write_json, writing
 from gmc_astro.exceptions import InputError
 from gmc_astro.learning import document_hash
 
@@ -125,6 +125,8 @@ class Cell:
         """
         arrays = {"ids": np.asarray(ids, str), "probabilities": probabilities.astype(np.float32)}
         make_folder(self.path.parent)
+        with writing(self.path):  # the cell is finished by its scores, which are written last
+            self.path.unlink(missing_ok=True)
         with whole(self.arrays) as path:
             np.savez_compressed(path, **arrays)
         document = {

@@ -126,6 +126,12 @@ class Dataset:
     reader : callable, optional
         ``reader(size=...)`` reads the same data set at another size.
 
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If there is not one image, id and target a row, a target is no class, or a test id is
+        none of the ids.
+
     Examples
     --------
     >>> import numpy as np
@@ -148,6 +154,25 @@ class Dataset:
     recipe: ColourRecipe | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
     reader: Callable[..., Dataset] | None = None
+
+    def __post_init__(self) -> None:
+        own = {"images": np.asarray(self.images), "ids": np.asarray(self.ids).astype(str)}
+        own["targets"] = np.asarray(self.targets)
+        for name, values in own.items():
+            object.__setattr__(self, name, values)
+        if not len(self.images) == len(self.ids) == len(self.targets):
+            raise InputError(
+                f"{len(self.images)} images, {len(self.ids)} ids and {len(self.targets)} targets "
+                "of a data set; give one of each a galaxy"
+            )
+        classes = len(self.scheme.names)
+        if self.targets.dtype.kind not in "iu" or not np.isin(self.targets, range(classes)).all():
+            raise InputError(
+                f"targets of dtype {self.targets.dtype} must be integers from 0 to {classes - 1}, "
+                f"the numbers of the classes {list(self.scheme.names)}"
+            )
+        if unknown := sorted({*map(str, self.test_ids or ())} - {*self.ids.tolist()}):
+            raise InputError(f"test ids {unknown[:5]} are not among the ids of the data set")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -236,7 +261,8 @@ def load_dataset(
         ``"folder"``: a folder with a ``labels.csv`` of the columns ``file`` and ``label`` (or
         the path of such a table), or with one folder of images for each class.
     size : int
-        Largest side in pixels at which images are held; smaller ones stay as they are.
+        Largest side in pixels at which images are held. Smaller ones stay as they are in the
+        public data sets, and are enlarged in a folder, whose files may have any size.
     classes : ClassScheme, sequence or mapping, optional
         Classes of a folder; default is the labels that occur, in order of the alphabet.
     download : bool, optional
@@ -253,8 +279,8 @@ def load_dataset(
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If the data set is unknown, files are missing or have another checksum, or labels are
-        missing or out of range.
+        If the data set is unknown, files are missing, what was downloaded has another checksum,
+        or labels are missing or out of range.
     gmc_astro.exceptions.UnreadableImageError
         If a file is not HDF5.
 
@@ -347,8 +373,6 @@ def _load_folder(path: str | os.PathLike | None, size: int, classes: Any) -> Dat
     else:
         raise InputError(f"{path} is not a folder and not a table of files and labels")
     scheme = None if classes is None else ClassScheme.from_any(classes)
-    if scheme is None and labels.dtype.kind in "biu":
-        labels = labels.astype(str)  # the classes are those that occur, not 0 to the largest
     targets, names = encode_labels(labels, None if scheme is None else scheme.names)
     source = FileSource(files, size=size, ids=ids)
     images, targets, ids, left_out = _read_images(source, targets, size)
@@ -360,9 +384,10 @@ def _load_folder(path: str | os.PathLike | None, size: int, classes: Any) -> Dat
 def _labelled_files(path: Path) -> tuple[list[str], np.ndarray, list[str]]:
     """Files, labels and ids of a table."""
     table = read_catalog(path)
-    if "label" not in table.colnames:
-        raise InputError(f"{path} has no column 'label'; its columns are {table.colnames}")
-    files = file_column(table, None, path.parent)
+    for name in ("file", "label"):
+        if name not in table.colnames:
+            raise InputError(f"{path} has no column {name!r}; its columns are {table.colnames}")
+    files = file_column(table, "file", path.parent)
     ids = [os.path.relpath(file, path.parent) if file else "" for file in files]
     return files, np.ma.asarray(table["label"]), ids
 

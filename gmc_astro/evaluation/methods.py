@@ -17,7 +17,7 @@ from gmc_astro._files import sha256_of
 from gmc_astro.classifier import GalaxyMorphologyClassifier
 from gmc_astro.evaluation.supervised import predict_tower, train_tower
 from gmc_astro.exceptions import InputError
-from gmc_astro.learning import FIT_METHODS, FineTuning, LabelTraining
+from gmc_astro.learning import FIT_METHODS, FineTuning, LabelTraining, document_hash
 from gmc_astro.models import Encoder, random_tower, timm_tower, tower_contract
 from gmc_astro.morphology import ClassScheme
 from gmc_astro.sources import ArraySource
@@ -249,7 +249,7 @@ class Row:
         return self.method.run(task, self.name, self.weights)
 
     def to_dict(self) -> dict[str, Any]:
-        """What the row is, as plain values; a file of weights by its hash.
+        """What the row is, as plain values; weights in a file or a folder by their hash.
 
         Returns
         -------
@@ -257,10 +257,19 @@ class Row:
             ``row``, ``name`` and ``weights``.
         """
         path = Path(self.weights)
-        digest = sha256_of(path) if self.weights and path.is_file() else ""
+        digest = _hash_of(path) if self.weights and path.exists() else ""
         weights = path.name if digest else self.weights
         row = _SIZE.fullmatch(self.text)[1].split("@")[0]  # the size is with the images
         return {"row": row, "name": self.name, "weights": weights + digest}
+
+
+def _hash_of(path: Path) -> str:
+    """SHA-256 of a file, or of those in a folder."""
+    if path.is_file():
+        return sha256_of(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    parts = {str(file.relative_to(path)): sha256_of(file) for file in files}
+    return document_hash(parts)
 
 
 def find_row(text: str) -> Row:

@@ -168,7 +168,7 @@ def bootstrap_interval(
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If there are fewer than two rows.
+        If there are fewer than two rows, or ``confidence`` is not between 0 and 1.
 
     References
     ----------
@@ -185,6 +185,8 @@ def bootstrap_interval(
     """
     if n < 2:
         raise InputError(f"{n} rows cannot be resampled; give two or more")
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence={confidence} is not between 0 and 1, such as 0.95")
     result = stats.bootstrap(
         (np.arange(n),),
         statistic,
@@ -219,7 +221,8 @@ def paired_test(
     -------
     test : dict
         ``difference`` (mean of a minus b), ``statistic`` (Student's t with J - 1 degrees of
-        freedom) and two-sided ``p``; the latter two are None for fewer than two splits.
+        freedom) and two-sided ``p``; the latter two are None for fewer than two splits, and
+        where all splits differ by the same, which says nothing of chance.
 
     Raises
     ------
@@ -248,7 +251,7 @@ def paired_test(
         return {"difference": mean, "statistic": None, "p": None}
     variance = difference.var(ddof=1) * (1 / splits + test_share / (1 - test_share))
     if variance == 0:
-        return {"difference": mean, "statistic": None, "p": 1.0 if mean == 0 else 0.0}
+        return {"difference": mean, "statistic": None, "p": 1.0 if mean == 0 else None}
     statistic = mean / float(np.sqrt(variance))
     p = 2 * stats.t.sf(abs(statistic), splits - 1)
     return {"difference": mean, "statistic": statistic, "p": float(p)}

@@ -22,7 +22,6 @@ from gmc_astro.exceptions import InputError
 from gmc_astro.learning import (
     SAME_GALAXY,
     LabelTraining,
-    hash_images,
     hash_source,
     held_size,
     nearest_bits,
@@ -30,13 +29,12 @@ from gmc_astro.learning import (
 )
 from gmc_astro.models import Encoder
 from gmc_astro.models.device import device_name
-from gmc_astro.sources import open_images
+from gmc_astro.sources import ArraySource, open_images
 
 __all__ = ["FRACTIONS", "Benchmark", "check_leakage", "run_benchmark"]
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.5, 1.0)
 TEST_SHARE = 0.2
-_AT_ONCE = 1024  # hashes that are compared with all others at a time
 
 
 @dataclass(frozen=True)
@@ -232,8 +230,8 @@ def run_benchmark(
         _machine(encoder),
         progress,
     )
-    cells = runner.run(rows, fractions, splits, restart=restart)
     leakage = None if training_images is None else check_leakage(dataset, training_images)
+    cells = runner.run(rows, fractions, splits, restart=restart)
     return Benchmark(
         dataset,
         tuple(splits),
@@ -386,12 +384,7 @@ def check_leakage(dataset: Dataset, training_images: Any) -> dict[str, Any]:
     known, ok = hash_source(open_images(training_images))
     if not ok.any():
         raise InputError("no training image can be read; see the paths in training_images")
-    bits = np.concatenate(
-        [
-            nearest_bits(hash_images(dataset.images[start : start + _AT_ONCE]), known[ok])
-            for start in range(0, len(dataset), _AT_ONCE)
-        ]
-    )
+    bits = nearest_bits(hash_source(ArraySource(dataset.images))[0], known[ok])
     return {
         "training_images": int(ok.sum()),
         "smallest_bits": int(bits.min()),

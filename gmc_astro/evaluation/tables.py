@@ -63,10 +63,11 @@ def render_report(report: Mapping[str, Any], prefix: str = "", *, figures: bool 
 def _about(report: Mapping[str, Any]) -> str:
     """What was measured, on what, with what."""
     data, protocol, model = (report[key] for key in ("data", "protocol", "model"))
-    classes = ", ".join(f"{name} {n}" for name, n in data["classes"].items())
+    classes = ", ".join(f"{_plain(name)} {n}" for name, n in data["classes"].items())
     commit = f"; commit ``{report['commit']}``" if report["commit"] else ""
     lines = [
-        f"- Data: {data['data_set']}, {data['images']:,} images of {data['side']} px ({classes}).",
+        f"- Data: {_plain(data['data_set'])}, {data['images']:,} images of {data['side']} px "
+        f"({classes}).",
         f"- Split: {protocol['split']}, {protocol['test_images']:,} test images, "
         f"{len(protocol['seeds'])} seed(s); labels at each fraction: "
         + ", ".join(
@@ -100,7 +101,11 @@ def _computed(part: Mapping[str, Any]) -> str:
 
 def _leakage(leakage: Mapping[str, Any]) -> str:
     alike = leakage["alike"]
-    which = f" ({', '.join(alike[:5])}{', ...' if len(alike) > 5 else ''})" if alike else ""
+    which = (
+        f" ({', '.join(map(_plain, alike[:5]))}{', ...' if len(alike) > 5 else ''})"
+        if alike
+        else ""
+    )
     return (
         f"- Leakage: of these images {len(alike)}{which} are within "
         f"{leakage['same_galaxy_bits']} of 256 bits of one of the model's "

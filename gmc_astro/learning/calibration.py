@@ -22,6 +22,7 @@ __all__ = [
     "CalibrationReport",
     "Calibrator",
     "calibration_report",
+    "cross_calibrated",
     "fit_calibrator",
 ]
 
@@ -291,13 +292,48 @@ def calibration_report(
     """
     logits, targets, weights = _usable(logits, targets, weights)
     before = softmax(logits, axis=1)
-    if held_out or calibrator.kind == "none":
+    if held_out:
         after = calibrator.apply(logits)
     else:
-        after = _cross_applied(logits, targets, weights, calibrator.kind, folds, random_state)
+        options = {"weights": weights, "folds": folds, "random_state": random_state}
+        after = cross_calibrated(logits, targets, calibrator, **options)
     measures = (expected_calibration_error, brier_score, negative_log_likelihood)
     pairs = [measure(p, targets) for measure in measures for p in (before, after)]
     return CalibrationReport(*pairs, len(targets), calibrator.kind, calibrator.temperature)
+
+
+def cross_calibrated(
+    logits: np.ndarray,
+    targets: np.ndarray,
+    calibrator: Calibrator,
+    *,
+    weights: np.ndarray,
+    folds: int = 5,
+    random_state: int = 0,
+) -> np.ndarray:
+    """Probabilities of every row from a calibrator of a kind that was fitted on the other folds.
+
+    Parameters
+    ----------
+    logits : `~numpy.ndarray`, shape (N, K)
+        Logits.
+    targets : `~numpy.ndarray` of int, shape (N,)
+        True classes.
+    calibrator : `Calibrator`
+        Of that kind, fitted on all rows. One that changes nothing is taken as it is.
+    weights : `~numpy.ndarray`, shape (N,)
+        Weights of the rows.
+    folds, random_state
+        As for `~gmc_astro.learning.out_of_fold_logits`.
+
+    Returns
+    -------
+    probabilities : `~numpy.ndarray`, shape (N, K)
+        Calibrated by what was learnt from other rows.
+    """
+    if calibrator.kind == "none":
+        return calibrator.apply(logits)
+    return _cross_applied(logits, targets, weights, calibrator.kind, folds, random_state)
 
 
 def _cross_applied(

@@ -36,6 +36,7 @@ SAME_GALAXY = 24
 #: Separation on the sky within which two positions are the same galaxy.
 MATCH_RADIUS = 2 * u.arcsec
 
+_AT_ONCE = 4096  # hashes that are compared with as many others at a time
 _LUMA = (0.299, 0.587, 0.114)
 
 
@@ -200,6 +201,11 @@ def nearest_bits(hashes: np.ndarray, others: np.ndarray) -> np.ndarray:
     bits : `~numpy.ndarray` of int, shape (N,)
         0 to 256.
 
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If there are no others.
+
     Examples
     --------
     >>> import numpy as np
@@ -210,5 +216,13 @@ def nearest_bits(hashes: np.ndarray, others: np.ndarray) -> np.ndarray:
     >>> nearest_bits(hashes, others)
     array([24, 24])
     """
-    a, b = hashes.astype(np.float32), others.astype(np.float32)
-    return (a @ (1 - b.T) + (1 - a) @ b.T).min(axis=1).astype(int)
+    if not len(others):
+        raise InputError("there are no hashes to compare with")
+    bits = np.full(len(hashes), hashes.shape[1])
+    signs, of_others = (np.where(some, np.float32(1), np.float32(-1)) for some in (hashes, others))
+    for i in range(0, len(hashes), _AT_ONCE):
+        rows = slice(i, i + _AT_ONCE)
+        for j in range(0, len(others), _AT_ONCE):
+            alike = (signs[rows] @ of_others[j : j + _AT_ONCE].T).max(axis=1)
+            bits[rows] = np.minimum(bits[rows], (hashes.shape[1] - alike) / 2)
+    return bits

@@ -178,7 +178,8 @@ def fit_novelty(embeddings: ArrayLike, *, share: float = 0.99) -> NoveltyDetecto
         raise InputError(
             f"{len(embeddings)} training images; novelty needs at least {FEWEST}: label more"
         )
-    return NoveltyDetector(*_gaussian(embeddings), _threshold(embeddings, share))
+    threshold = max(_threshold(embeddings, share), np.finfo(float).tiny)  # of copies of one image
+    return NoveltyDetector(*_gaussian(embeddings), threshold)
 
 
 def _gaussian(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -190,8 +191,8 @@ def _gaussian(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _threshold(embeddings: np.ndarray, share: float) -> float:
-    """Quantile of held-out distances; folds by row number, so the answer is always the same."""
-    fold = np.arange(len(embeddings)) % FOLDS
+    """Quantile of held-out distances; the folds are shuffled, and always the same."""
+    fold = np.random.default_rng(0).permutation(len(embeddings)) % FOLDS
     distances = np.empty(len(embeddings))
     for k in range(FOLDS):
         rest = NoveltyDetector(*_gaussian(embeddings[fold != k]), np.inf)

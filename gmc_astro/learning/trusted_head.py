@@ -14,6 +14,7 @@ from gmc_astro.learning.calibration import (
     CalibrationReport,
     Calibrator,
     calibration_report,
+    cross_calibrated,
     fit_calibrator,
 )
 from gmc_astro.learning.conformal import ConformalSets, fit_conformal
@@ -226,6 +227,7 @@ def trust(
     logits, targets = fitted.held_out[known], judged.targets[known]
     weights, seed = judged.weights[known], labelled.random_state
     calibrator = fit_calibrator(logits, targets, weights=weights, random_state=seed)
-    conformal = fit_conformal(calibrator.apply(logits), targets)
+    others = cross_calibrated(logits, targets, calibrator, weights=weights, random_state=seed)
+    conformal = fit_conformal(others, targets)
     report = calibration_report(logits, targets, calibrator, weights=weights, random_state=seed)
     return TrustedHead(fitted.head, calibrator, conformal, novelty, prior), report

@@ -130,7 +130,8 @@ def validate_questions(encoder: Encoder, source: ImageSource, votes: VoteTable) 
     -------
     accuracy : dict of str to float
         Balanced accuracy (mean over the answers of the share that is found) of each question
-        for which two answers or more occur at least five times.
+        for which two answers or more occur at least five times, among the galaxies of which it
+        was really asked (`~gmc_astro.morphology.VoteTable.asked`).
 
     Examples
     --------
@@ -156,12 +157,12 @@ def validate_questions(encoder: Encoder, source: ImageSource, votes: VoteTable) 
 
 
 def _questions(encoder: Encoder, embedded: Embedded, votes: VoteTable) -> dict[str, float]:
-    accuracy = {}
-    for question in votes.tree.questions:
+    accuracy, asked = {}, votes.asked()
+    for i, question in enumerate(votes.tree.questions):
         columns = votes.tree.columns(question.name)
         values = np.nan_to_num(votes.fractions[:, columns])
         truth = np.where(values.max(axis=1) >= 0.5, values.argmax(axis=1), -1)
-        truth[~embedded.ok] = -1
+        truth[~(embedded.ok & asked[:, i])] = -1
         answers = [k for k in range(values.shape[1]) if (truth == k).sum() >= _FEWEST]
         if len(answers) < 2:
             continue

@@ -105,6 +105,10 @@ def test_what_is_wrong_gets_a_sentence(write_stack, tmp_path, galaxy_folder):
     (tmp_path / "empty").mkdir()
     bad = galaxy_folder / "bad.csv"
     bad.write_text("file,kind\n00.png,round\n")
+    fileless = galaxy_folder / "fileless.csv"
+    fileless.write_text("path,label\n00.png,round\n")
+    negative = galaxy_folder / "negative.csv"
+    negative.write_text("file,label\n00.png,1\n01.png,-1\n")
     cases = [
         ("galaxy10-decals", out, "label 12 of row 2 is not between 0 and 9"),
         ("galaxy10-decals", unlabelled, "carries no labels"),
@@ -114,6 +118,8 @@ def test_what_is_wrong_gets_a_sentence(write_stack, tmp_path, galaxy_folder):
         ("folder", tmp_path / "nowhere", "is not a folder"),
         ("folder", tmp_path / "empty", "0 folders"),
         ("folder", bad, "has no column 'label'"),
+        ("folder", fileless, "has no column 'file'"),
+        ("folder", negative, "label -1 of row 1 is negative"),
         ("cifar", None, "is not one of galaxy10-decals"),
     ]
     for name, path, message in cases:
@@ -189,3 +195,24 @@ def test_records_say_what_is_not_known():
     assert file.matches("19aefc47" + "0" * 51 + "c1571")
     assert all("zenodo.org/records" in DATASETS[n].files[0].url for n in list(DATASETS)[:2])
     assert DATASETS["galaxy-mnist"].files[0].url is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"images": np.zeros((30, 8, 8, 3), np.uint8)}, "30 images, 40 ids and 40 targets"),
+        ({"targets": np.full(40, 2)}, "must be integers from 0 to 1"),
+        ({"targets": np.full(40, -1)}, "must be integers from 0 to 1"),
+        ({"targets": np.full(40, 0.5)}, "of dtype float64 must be integers"),
+        ({"test_ids": ("g01", "m31")}, r"test ids \['m31'\] are not among the ids"),
+    ],
+)
+def test_a_data_set_whose_parts_do_not_fit(dataset, changed, message):
+    with pytest.raises(InputError, match=message):
+        replace(dataset, **changed)
+
+
+def test_ids_may_be_numbers_and_all_may_be_lists(dataset):
+    own = replace(dataset, ids=list(range(40)), targets=dataset.targets.tolist())
+    assert own.rows(["12"]).tolist() == [12]
+    assert own.targets.dtype.kind == "i"

@@ -90,6 +90,7 @@ def test_the_corrected_test_holds_its_level_where_the_plain_one_does_not():
 def test_paired_tests_at_their_edges():
     assert paired_test([0.9, 0.8], [0.9, 0.8])["p"] == 1.0
     assert paired_test([0.9], [0.8])["p"] is None
+    assert paired_test([0.75, 0.75], [0.5, 0.5])["p"] is None  # no spread says nothing of chance
     with pytest.raises(InputError, match="one a split"):
         paired_test([0.9], [0.8, 0.7])
     with pytest.raises(InputError, match="test_share"):
@@ -105,3 +106,8 @@ def test_mcnemar_counts_what_only_one_gets_right():
     assert mcnemar_test(a, a)["p"] == 1.0
     with pytest.raises(InputError, match="the same for both"):
         mcnemar_test(a, b[:3])
+
+
+def test_a_confidence_is_a_share():
+    with pytest.raises(InputError, match="confidence=95 is not between 0 and 1"):
+        bootstrap_interval(lambda rows: rows.mean(), 10, confidence=95)

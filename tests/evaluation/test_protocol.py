@@ -249,6 +249,29 @@ def test_a_data_set_that_changed_meanwhile_is_refused(dataset, options, tmp_path
         run_benchmark(changing, tmp_path, **options | {"methods": ["scratch+24px"]})
 
 
+def test_a_cell_that_was_killed_between_its_files_is_not_finished(tmp_path, monkeypatch):
+    """Old scores beside new probabilities would be a mixture of two runs."""
+    cell = Cell(tmp_path, "probe", 1.0, 0)
+    cell.write({"views": 1}, ["a"], np.array([[1.0, 0.0]]), {})
+    with monkeypatch.context() as patch:
+        patch.setattr("gmc_astro.evaluation.cells.write_json", lambda *args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            cell.write({"views": 2}, ["a"], np.array([[0.0, 1.0]]), {})
+    assert not Cell(tmp_path, "probe", 1.0, 0).finished({"views": 1})
+
+
+def test_one_test_part_says_nothing_of_the_chance_of_another(dataset, options, tmp_path):
+    official = replace(dataset, test_ids=tuple(dataset.ids[::3].tolist()))
+    options |= {"methods": ["zero-shot", "probe"], "fractions": [1.0]}
+    benchmark = run_benchmark(official, tmp_path / "out", **options)
+    report = json.loads(
+        (write_report(benchmark, tmp_path / "out").with_name("report.json")).read_text()
+    )
+    (pair,) = report["paired"]
+    assert pair["macro_f1_t"]["p"] is pair["accuracy_t"]["statistic"] is None
+    assert 0 <= pair["mcnemar"]["p"] <= 1
+
+
 def test_more_methods_and_fractions_go_into_the_same_folder(dataset, options, tmp_path):
     options |= {"methods": ["probe"], "fractions": [1.0], "seeds": [0]}
     run_benchmark(dataset, tmp_path, **options)
@@ -257,6 +280,12 @@ def test_more_methods_and_fractions_go_into_the_same_folder(dataset, options, tm
     run_benchmark(dataset, tmp_path, **options)
     assert (tmp_path / "cells" / "probe_100percent_seed0.json").stat().st_mtime_ns == before
     assert len(list((tmp_path / "cells").glob("*.npz"))) == 4 + 2
+
+
+def test_training_images_are_looked_at_before_the_work(dataset, options, tmp_path):
+    with pytest.raises(InputError, match="no training image can be read"):
+        run_benchmark(dataset, tmp_path, training_images=["/nowhere.png"], **options)
+    assert not list((tmp_path / "cells").glob("*.json"))
 
 
 def test_leakage_is_found(dataset):
@@ -311,6 +340,17 @@ def test_names_of_cells_differ_where_weights_do(tmp_path):
     }
     assert len(names) == 3
     assert "timm-resnet18_1percent_seed0" in names
+
+
+def test_weights_in_a_folder_are_known_by_what_they_are(tmp_path):
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(b"one")
+    row = find_row(f"zoobot:resnet18@{tmp_path}")
+    before = row.to_dict()
+    assert str(tmp_path) not in before["weights"]
+    assert row.to_dict() == before
+    weights.write_bytes(b"two")
+    assert row.to_dict() != before
 
 
 def test_nothing_to_run_is_refused(dataset, tmp_path):

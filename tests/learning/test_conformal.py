@@ -5,7 +5,8 @@ import pytest
 from scipy.special import softmax
 
 from gmc_astro.exceptions import InputError
-from gmc_astro.learning import ConformalSets, fit_conformal
+from gmc_astro.learning import ConformalSets, fit_calibrator, fit_conformal
+from gmc_astro.learning.calibration import cross_calibrated
 
 METHODS = ["lac", "aps"]
 
@@ -43,6 +44,20 @@ def test_few_rows_cover_on_average_over_draws(method):
         for seed in range(300)
     ]
     assert np.mean(found) == pytest.approx(0.9, abs=0.02)
+
+
+def test_sets_after_a_calibration_on_the_same_rows():
+    """Scores from calibrators that knew the rows promise more than fresh rows keep."""
+    fresh, targets_of_fresh = draw(3000, 10**6)
+    found = []
+    for seed in range(60):
+        probabilities, targets = draw(100, seed)
+        logits = np.log(probabilities)
+        fitted = fit_calibrator(logits, targets, kind="vector")
+        others = cross_calibrated(logits, targets, fitted, weights=np.ones(100))
+        rows = fitted.apply(np.log(fresh)), targets_of_fresh
+        found.append(coverage_of(fit_conformal(others, targets), rows, 0.9))
+    assert np.mean(found) > 0.893
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -82,6 +82,16 @@ def test_hashes_of_different_pictures_differ():
     assert nearest_bits(hashes, hashes).tolist() == [0] * 20
 
 
+def test_many_hashes_are_compared_in_parts(monkeypatch):
+    monkeypatch.setattr("gmc_astro.learning.leakage._AT_ONCE", 7)
+    rng = np.random.default_rng(0)
+    hashes, others = rng.random((20, 256)) < 0.5, rng.random((33, 256)) < 0.5
+    plain = (hashes[:, None] != others).sum(axis=2).min(axis=1)
+    assert nearest_bits(hashes, others).tolist() == plain.tolist()
+    with pytest.raises(InputError, match="no hashes to compare with"):
+        nearest_bits(hashes, others[:0])
+
+
 def test_nothing_readable_to_exclude(pictures, tmp_path):
     (tmp_path / "a.png").write_bytes(b"no")
     with pytest.raises(InputError, match="no image that can be read"):

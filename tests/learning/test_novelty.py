@@ -36,6 +36,16 @@ def test_the_threshold_holds_on_fresh_images(n, share):
     assert np.mean(novel) == pytest.approx(1 - share, abs=0.025)
 
 
+def test_the_order_of_the_images_does_not_matter():
+    """Labels that go round, one class after the other, are as good as any."""
+    rng = np.random.default_rng(2)
+    classes = np.arange(200) % 5
+    vectors = unit(np.eye(40)[classes] + 0.05 * rng.normal(size=(200, 40)))
+    cyclic = fit_novelty(vectors).threshold
+    shuffled = fit_novelty(rng.permutation(vectors)).threshold
+    assert cyclic == pytest.approx(shuffled, rel=0.15)
+
+
 def test_fewer_images_than_dimensions():
     detector = fit_novelty(known(12))
     assert np.isfinite(detector.score(known(5, 1))).all()

@@ -22,7 +22,7 @@ from gmc_astro.learning import (
     validate_questions,
 )
 from gmc_astro.models.network import token_embedding
-from gmc_astro.morphology import VoteTable
+from gmc_astro.morphology import GZ2_TREE, VoteTable
 
 SETTINGS = PretrainSettings(epochs=3, batch_size=8, learning_rate=3e-3, ema=0.5)
 
@@ -195,6 +195,21 @@ def test_votes_become_captions(fresh_encoder, pictures, votes):
     ).log
     assert {"smooth_or_features", "outline"} <= set(log[-1])
     assert 0 <= log[-1]["outline"] <= 1
+
+
+def test_questions_that_were_not_really_asked_are_no_truth(fresh_encoder, pictures):
+    """Two of forty volunteers who saw features say little of whether a galaxy is edge-on."""
+    counts = np.full((40, len(GZ2_TREE)), np.nan, np.float32)
+    counts[:, GZ2_TREE.columns("smooth_or_features")] = [38, 2, 0]
+    counts[:20, GZ2_TREE.columns("smooth_or_features")] = [2, 38, 0]
+    counts[:, GZ2_TREE.columns("edgeon")] = np.array([[2, 0], [0, 2]])[np.arange(40) % 2]
+    shares = counts.copy()
+    for question in GZ2_TREE.questions:
+        columns = GZ2_TREE.columns(question.name)
+        shares[:, columns] /= counts[:, columns].sum(axis=1, keepdims=True)
+    stray = VoteTable(np.arange(40).astype(str), shares, GZ2_TREE, counts)
+    asked = validate_questions(fresh_encoder, open_images(pictures), stray)
+    assert set(asked) == {"smooth_or_features"}
 
 
 def test_a_mirrored_image_is_spoken_of_as_it_looks():
