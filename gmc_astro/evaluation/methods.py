@@ -17,7 +17,7 @@ from gmc_astro._files import sha256_of
 from gmc_astro.classifier import GalaxyMorphologyClassifier
 from gmc_astro.evaluation.supervised import predict_tower, train_tower
 from gmc_astro.exceptions import InputError
-from gmc_astro.learning import FIT_METHODS, FineTuning, LabelTraining, document_hash
+from gmc_astro.learning import FIT_METHODS, FineTuning, LabelTraining
 from gmc_astro.models import Encoder, random_tower, timm_tower, tower_contract
 from gmc_astro.morphology import ClassScheme
 from gmc_astro.sources import ArraySource
@@ -257,19 +257,10 @@ class Row:
             ``row``, ``name`` and ``weights``.
         """
         path = Path(self.weights)
-        digest = _hash_of(path) if self.weights and path.exists() else ""
+        digest = sha256_of(path) if self.weights and path.exists() else ""
         weights = path.name if digest else self.weights
         row = _SIZE.fullmatch(self.text)[1].split("@")[0]  # the size is with the images
         return {"row": row, "name": self.name, "weights": weights + digest}
-
-
-def _hash_of(path: Path) -> str:
-    """SHA-256 of a file, or of those in a folder."""
-    if path.is_file():
-        return sha256_of(path)
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    parts = {str(file.relative_to(path)): sha256_of(file) for file in files}
-    return document_hash(parts)
 
 
 def find_row(text: str) -> Row:

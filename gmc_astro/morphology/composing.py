@@ -10,7 +10,13 @@ from gmc_astro.morphology.consensus import Consensus
 from gmc_astro.morphology.draws import Draws
 from gmc_astro.morphology.expert import DISK, FAMILIES, STAGES, type_codes
 from gmc_astro.morphology.lexicon import SEPARATOR, Lexicon
-from gmc_astro.morphology.phrases import ADVERBIAL_OPENINGS, SUBJECT, subject_for
+from gmc_astro.morphology.phrases import (
+    ADVERBIAL_OPENINGS,
+    NO_GALAXY,
+    NO_GALAXY_SUBJECT,
+    SUBJECT,
+    subject_for,
+)
 from gmc_astro.morphology.styles import AGREED
 from gmc_astro.morphology.tree import DecisionTree
 
@@ -64,11 +70,14 @@ def compose(lexicon: Lexicon, found: Consensus, draws: Draws, *, handedness: boo
     opening = draws.below(_OPENING, len(lexicon.style.openings))
     text = np.array(lexicon.style.openings, object)[opening]
     adverbial = np.array([o in ADVERBIAL_OPENINGS for o in lexicon.style.openings])[opening]
+    galaxy = _is_galaxy(lexicon, found)
     started = np.zeros(len(text), bool)
     for rows, clause in clauses:
         first = ~started[rows]
         before = np.full(len(clause), SEPARATOR, object)
-        before[first] = _subjects(lexicon, clause[first], adverbial[rows[first]])
+        subjects = _subjects(lexicon, clause[first], adverbial[rows[first]])
+        subjects[(subjects != "") & ~galaxy[rows[first]]] = NO_GALAXY_SUBJECT
+        before[first] = subjects
         text[rows] += before + clause
         started[rows] = True
     unknown = np.array(lexicon.style.unknown, object)[
@@ -199,6 +208,12 @@ def _words(lexicon: Lexicon, share: np.ndarray, draws: Draws, counter: int) -> n
     doubts = [share < certainty.least for certainty in lexicon.style.certainties[:-1]]
     level = np.sum(doubts, axis=0, dtype=int) if doubts else np.zeros(len(share), int)
     return words[level, draws.below(counter, lengths[level])]
+
+
+def _is_galaxy(lexicon: Lexicon, found: Consensus) -> np.ndarray:
+    """Rows of which nobody is known to say that there is no galaxy, shape (N,)."""
+    places = [lexicon.tree.index(*pair) for pair in NO_GALAXY if pair in lexicon.tree.flat]
+    return ~(found.told & np.isin(found.lead, places)).any(axis=1)
 
 
 def _subjects(lexicon: Lexicon, clauses: np.ndarray, adverbial: np.ndarray) -> np.ndarray:

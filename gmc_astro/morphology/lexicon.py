@@ -11,6 +11,7 @@ import numpy as np
 from gmc_astro.exceptions import InputError
 from gmc_astro.morphology.consensus import HALF
 from gmc_astro.morphology.expert import type_codes
+from gmc_astro.morphology.phrases import NO_GALAXY_SUBJECT
 from gmc_astro.morphology.styles import AGREED, Style
 from gmc_astro.morphology.tree import DecisionTree
 
@@ -101,7 +102,8 @@ class Lexicon:
     @cached_property
     def meanings(self) -> dict[str, tuple[Statement, ...]]:
         """What each clause says."""
-        meanings: dict[str, tuple[Statement, ...]] = dict.fromkeys(self.style.unknown, ())
+        nothing = (*self.style.unknown, NO_GALAXY_SUBJECT.removesuffix(SEPARATOR))
+        meanings: dict[str, tuple[Statement, ...]] = dict.fromkeys(nothing, ())
         for question, phrases in self.style.disputes.items():
             meanings |= dict.fromkeys(phrases, (Statement(question, None, 0.0, AGREED),))
         for pair, phrases in self.style.absences.items():

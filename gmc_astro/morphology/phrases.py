@@ -13,6 +13,8 @@ __all__ = [
     "DISPUTES",
     "OPENINGS",
     "PHRASES",
+    "NO_GALAXY",
+    "NO_GALAXY_SUBJECT",
     "SUBJECT",
     "UNKNOWN_GALAXY",
     "as_sentences",
@@ -31,6 +33,10 @@ UNKNOWN_GALAXY = ("a galaxy", "some galaxy")
 
 #: What a caption begins with where its first phrase names nothing.
 SUBJECT = f"{UNKNOWN_GALAXY[0]}, "
+
+#: Answers after which there is no galaxy to speak of, and what a caption begins with then.
+NO_GALAXY = (("smooth_or_features", "star_or_artifact"),)
+NO_GALAXY_SUBJECT = "an object, "
 
 #: Phrases of each (question, answer).
 PHRASES: dict[tuple[str, str], tuple[str, ...]] = {
@@ -56,7 +62,7 @@ PHRASES: dict[tuple[str, str], tuple[str, ...]] = {
         "a star or a bad image",
         "a bright star or satellite trail",
         "an artifact",
-        "not a galaxy",
+        "an object that is not a galaxy",
     ),
     ("edgeon", "yes"): (
         "an edge-on disk",

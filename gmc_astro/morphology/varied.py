@@ -49,7 +49,7 @@ _MORE: dict[tuple[str, str], tuple[str, ...]] = {
         "a bad frame",
         "a defect of the image",
         "a foreground star with diffraction spikes",
-        "noise and no galaxy",
+        "a frame of noise and no galaxy",
         "a broken image",
     ),
     ("edgeon", "yes"): (

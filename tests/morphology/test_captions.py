@@ -349,3 +349,15 @@ def test_prompts_of_shipped_schemes_are_in_the_captions_words(writer, scheme):
     for name, prompts in scheme.classes.items():
         assert all(writer.claims(prompt) for prompt in prompts), name
         assert all(prompts_writer.claims(prompt) for prompt in prompts), name
+
+
+@pytest.mark.parametrize("style", sorted(STYLES))
+def test_what_is_no_galaxy_is_not_called_one(style):
+    table = Table({"id": np.arange(400).astype(str), "label": ["star_or_artifact"] * 400})
+    votes = VoteTable.read(table)
+    captions = CaptionWriter(votes.tree, style=style)(votes)
+    for caption in set(captions):
+        for said in ("a galaxy, ", "some galaxy, "):
+            assert not caption.removeprefix("image of ").removeprefix("this is ").startswith(said)
+            assert said not in caption
+    assert len(set(captions)) > 1
