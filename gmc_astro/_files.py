@@ -159,17 +159,21 @@ def read_json(path: Path) -> Any:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file.
+    """SHA-256 of a file, or of the names and contents of all files in a folder.
 
     Parameters
     ----------
     path : `~pathlib.Path`
-        The file.
+        The file or folder.
 
     Returns
     -------
     digest : str
         64 hexadecimal digits.
     """
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        lines = [f"{file.relative_to(path)} {sha256_of(file)}\n" for file in files]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -201,7 +201,8 @@ def _pretrain(
         captions = VoteCaptions(training.votes, writer, classes=classes, measured=measured)
         if "tower" in besides:
             say(f"Teacher {besides['tower']}")
-            teachers.append(encoder.with_image_tower(besides["tower"]))
+            tower = encoder.with_image_tower(besides["tower"], random_state=stage.seed)
+            teachers.append(tower)
             pretrain(teachers[-1], source, captions, settings=stage, **options)
         else:
             if besides.get("itself"):

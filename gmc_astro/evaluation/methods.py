@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +18,7 @@ from gmc_astro.evaluation.supervised import predict_tower, train_tower
 from gmc_astro.exceptions import InputError
 from gmc_astro.learning import FIT_METHODS, FineTuning, LabelTraining
 from gmc_astro.models import Encoder, random_tower, timm_tower, tower_contract
+from gmc_astro.models.device import seeded
 from gmc_astro.morphology import ClassScheme
 from gmc_astro.sources import ArraySource
 
@@ -339,7 +339,7 @@ def _clip(task: Task, name: str, weights: str) -> np.ndarray:
 def _scratch(task: Task, name: str, weights: str) -> np.ndarray:
     """The model's own image tower from random weights."""
     encoder = task.encoder()
-    with _seeded(task.seed):
+    with seeded(task.seed):
         network = random_tower(encoder, classes=len(task.scheme.names))
     return _train_and_predict(task, network, encoder.contract, pretrained=False)
 
@@ -347,7 +347,7 @@ def _scratch(task: Task, name: str, weights: str) -> np.ndarray:
 def _timm(task: Task, name: str, weights: str) -> np.ndarray:
     """Any network of timm."""
     size = task.size or task.encoder().contract.size
-    with _seeded(task.seed):
+    with seeded(task.seed):
         network = timm_tower(name, classes=len(task.scheme.names), weights=weights, size=size)
     contract = tower_contract(network, size)
     return _train_and_predict(task, network, contract, pretrained=weights != "random")
@@ -380,14 +380,6 @@ def _train_and_predict(
     )
     views = min(task.model.views, 4) if turns else task.model.views
     return predict_tower(network, task.test.read().images, contract, views=views, device=device)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Random weights follow from the seed, and nothing outside changes."""
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
-        yield
 
 
 #: Methods by name. A new row of the benchmark is a new entry here.

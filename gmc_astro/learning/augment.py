@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import RECIPES, ColourRecipe
 from gmc_astro.learning.recolour import recolour
 from gmc_astro.models import ImageContract
@@ -60,6 +61,11 @@ class Augmentation:
     noise : float, optional
         Largest standard deviation of added noise, on the scale 0 to 1.
 
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If a number is out of its range.
+
     Examples
     --------
     >>> from gmc_astro.learning import Augmentation, PretrainSettings
@@ -80,6 +86,20 @@ class Augmentation:
     grey: float = 0.05
     blur: float = 0.7
     noise: float = 0.04
+
+    def __post_init__(self) -> None:
+        low, high = self.zoom
+        if not 0 < low <= high < math.inf:
+            raise InputError(f"zoom={self.zoom} must be two numbers above 0, the smaller one first")
+        for name in ("flip", "recolour", "gain", "contrast", "grey", "blur", "shift"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name}={getattr(self, name)} must be between 0 and 1")
+        if self.noise < 0 or not 0 < self.crop <= 1:
+            raise InputError(
+                f"noise={self.noise} must be 0 or more, and crop={self.crop} above 0, up to 1"
+            )
+        if self.opening < 0 or (self.opening and self.opening % 2 == 0):
+            raise InputError(f"opening={self.opening} must be 0, or an odd number of pixels")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -178,9 +179,23 @@ class FixedCaptions:
             One a row.
         """
         return [
-            _SENSES.sub(_other_sense, text) if mirrored else text
+            _SENSES.sub(self._other_sense, text) if mirrored else text
             for text, mirrored in zip(self._captions[rows], flipped, strict=True)
         ]
+
+    @cached_property
+    def _anticlockwise(self) -> str:
+        """What these captions call it."""
+        american = any("counterclockwise" in text.lower() for text in self._captions)
+        return "counterclockwise" if american else "anticlockwise"
+
+    def _other_sense(self, match: re.Match[str]) -> str:
+        """Exchange clockwise and anticlockwise, in the case in which the word stands."""
+        article, word = match.groups(default="")
+        other = self._anticlockwise if word.lower() == "clockwise" else "clockwise"
+        if article:
+            article = article[0] + ("n " if other[0] == "a" else " ")
+        return article + (other.capitalize() if word[0].isupper() else other)
 
     def relation(
         self, rows: np.ndarray, captions: Sequence[str], *, flipped: np.ndarray
@@ -231,15 +246,6 @@ class FixedCaptions:
             Empty.
         """
         return np.zeros((len(rows), 0), np.float32)
-
-
-def _other_sense(match: re.Match[str]) -> str:
-    """Exchange clockwise and anticlockwise, in the case in which the word stands."""
-    article, word = match.groups(default="")
-    other = "anticlockwise" if word.lower() == "clockwise" else "clockwise"
-    if article:
-        article = article[0] + ("n " if other[0] == "a" else " ")
-    return article + (other.capitalize() if word[0].isupper() else other)
 
 
 def as_captions(

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 __all__ = ["World", "current_world", "joined_processes", "shared_batch_norm"]
+
+#: How long the processes wait for the first, which alone validates and saves.
+PATIENCE = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
@@ -177,7 +181,7 @@ def joined_processes(device: str = "auto") -> Iterator[tuple[World, str]]:
     if on_gpu:
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if on_gpu else "gloo")
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
     try:
         yield current_world(), device
     finally:

@@ -145,10 +145,11 @@ def fit_finetune(labelled: Labelled, settings: FineTuning | None = None) -> Fitt
         labelled.pixels.source, labelled.pixels.rows, labelled.encoder.contract.size
     )
     pull = _probe(labelled, np.arange(len(labelled)), {}).pull
-    logits, shares = _held_out(labelled, images, pull, settings)
+    logits, shares, way = _held_out(labelled, images, pull, settings)
     step = _best_step(logits, shares)
-    everything = np.arange(len(labelled))
-    encoder, head = _Way(labelled, images, everything, pull, settings).at(SHARES[step])
+    if way is None:
+        way = _Way(labelled, images, np.arange(len(labelled)), pull, settings)
+    encoder, head = way.at(SHARES[step])
     log = {"share_of_the_way": SHARES[step]}
     log |= {f"probe_{name}": value for name, value in pull.items()}
     return Fitted(head, logits[step], encoder, log)
@@ -221,12 +222,13 @@ def _train(
     def loss(module: _Tuned, pixels: Tensor, chosen: Tensor) -> Tensor:
         features = tuned.image_features(pixels)
         truth, weight = shares[chosen], weights[chosen]
-        own = scale * features @ module.vectors.T + module.bias
-        value = _weighted(own, truth, weight, training.label_smoothing)
-        if settings.words:
-            words = tuned.text_features(draw_prompts())
-            cosines = module.network.logit_scale.exp() * features @ words.T
-            value = value + settings.words * _contrast(cosines, truth, weight)
+        words = tuned.text_features(draw_prompts()) if settings.words else None
+        with torch.autocast(encoder.device.type, enabled=False):  # logits of float32
+            own = scale * features.float() @ module.vectors.T + module.bias
+            value = _weighted(own, truth, weight, training.label_smoothing)
+            if words is not None:
+                cosines = module.network.logit_scale.exp() * features.float() @ words.float().T
+                value = value + settings.words * _contrast(cosines, truth, weight)
         return value
 
     rate = settings.rate or _usual_rate(module.network.visual)
@@ -283,20 +285,23 @@ def _contrast(cosines: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 
 def _held_out(
     labelled: Labelled, images: np.ndarray, pull: dict[str, float], settings: FineTuning
-) -> tuple[np.ndarray, np.ndarray]:
-    """Logits (A, n, K) of rows held out, after each share of the way, and the rows' shares."""
+) -> tuple[np.ndarray, np.ndarray, _Way | None]:
+    """Logits (A, n, K) of rows held out, after each share of the way, and the rows' shares.
+
+    And the way on which all labels teach, where that was gone already.
+    """
     validation = labelled.validation
     if validation is not None:
         way = _Way(labelled, images, np.arange(len(labelled)), pull, settings)
         other = labelled_images(
             validation.pixels.source, validation.pixels.rows, labelled.encoder.contract.size
         )
-        return _along(way, other, labelled.views), validation.shares
+        return _along(way, other, labelled.views), validation.shares, way
     logits = np.full((len(SHARES), *labelled.shares.shape), np.nan)
     for train, test in _splits(labelled):
         way = _Way(labelled, images, train, pull, settings)
         logits[:, test] = _along(way, images[test], labelled.views)
-    return logits, labelled.shares
+    return logits, labelled.shares, None
 
 
 def _along(way: _Way, images: np.ndarray, views: int) -> np.ndarray:

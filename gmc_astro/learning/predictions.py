@@ -144,7 +144,8 @@ def abstain(table: QTable, below: float) -> QTable:
         raise InputError(f"abstain_below={below} is no probability; give a number from 0 to 1")
     table = table.copy()
     unsure = is_ok(table["status"]) & (np.asarray(table["probability"]) < below)
-    table["label"].mask |= unsure
+    label = np.ma.asarray(table["label"])
+    table["label"] = MaskedColumn(label.data, mask=np.ma.getmaskarray(label) | unsure)
     status = np.asarray(table["status"], dtype=object)
     for row in np.flatnonzero(unsure):
         note = f"abstained: no class is {below:g} probable"

@@ -166,16 +166,18 @@ def pretrain(
     if tensorboard and folder is None:
         raise InputError("tensorboard=True needs folder=, which it writes into")
     _check_batch(settings, world)
+    if save_every < 1:
+        raise InputError(f"save_every={save_every} must be 1 or more")
     leaks = find_leaks(source, exclude) if exclude is not None else np.zeros(len(source), bool)
     excluded = np.asarray(source.ids)[leaks].astype(str)
     if progress and world.leads and exclude is not None:
         tqdm.write(f"{len(excluded)} of {len(source)} rows excluded: {_first(excluded)}")
     run = _Run(encoder, source, captions, settings, leaks, world, teachers)
-    if folder is not None:
-        header = {"excluded": excluded.tolist()} if exclude is not None else {}
-        board, inputs = tensorboard and world.leads, _inputs(source, captions, leaks, settings)
-        run.keep(RunFolder(folder, settings, header, inputs=inputs, tensorboard=board), resume)
     with run.trainer.prepared():
+        if folder is not None:
+            header = {"excluded": excluded.tolist()} if exclude is not None else {}
+            board, inputs = tensorboard and world.leads, _inputs(source, captions, leaks, settings)
+            run.keep(RunFolder(folder, settings, header, inputs=inputs, tensorboard=board), resume)
         run.all_epochs(save_every, progress and world.leads, validation)
     return Pretrained(run.log_of_epochs(), run.finish(), excluded)
 
@@ -257,7 +259,8 @@ class _Run:
                 entry = self._one_epoch(save_every, bar)
                 if validation is not None and self.leads:
                     with self.trainer.averaged_weights():
-                        entry |= validation(self.trainer.encoder)
+                        found = validation(self.trainer.encoder)
+                        entry |= {name: float(value) for name, value in found.items()}
                 self.wait()
                 self.log.append(entry)
                 self.epoch, self.losses = self.epoch + 1, []
@@ -265,8 +268,7 @@ class _Run:
 
     def _one_epoch(self, save_every: int, bar: Any) -> dict[str, Any]:
         """Take the steps of one epoch, or of its rest, and return its log entry."""
-        images, start, step = 0, time.perf_counter(), self.epoch * self.steps_an_epoch
-        speed = 0.0
+        images, start, speed = 0, time.perf_counter(), 0.0
         batches = self.shuffler.batches(
             self.batch_size, seed=self.settings.seed, epoch=self.epoch, skip=len(self.losses)
         )
@@ -287,7 +289,11 @@ class _Run:
                 self.log.append(entry)
                 self._save({"loss": recent})
         if not self.losses:
-            raise InputError("no row of the source has an image to train on")
+            raise InputError(
+                f"{self.shuffler.usable or 'no'} row of the source has an image to train on, and "
+                f"there are {self.world.size} processes: give one or more a process"
+            )
+        step = self.epoch * self.steps_an_epoch + len(self.losses) - 1
         return {
             "epoch": self.epoch + 1,
             "loss": round(float(np.mean(self.losses)), 6),

@@ -9,15 +9,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Generator, randint
 
+from gmc_astro.exceptions import InputError
 from gmc_astro.learning.predictions import document_hash
 from gmc_astro.morphology import PHRASES, ClassScheme, VoteTable
 from gmc_astro.morphology.phrases import ABSENCES, as_sentences
 
-__all__ = ["Questions"]
+if TYPE_CHECKING:
+    from gmc_astro.learning.captions import Captions
+
+__all__ = ["Questions", "questions_of"]
 
 #: Weight of a class scheme beside each question of the tree: more than all that are known together.
 _OF_CLASSES = 8.0
@@ -159,6 +164,40 @@ class Questions:
             One an answer.
         """
         return [ways[int(randint(len(ways), (1,), generator=generator))] for ways in self.sentences]
+
+
+def questions_of(captions: Captions, *, flip: float) -> Questions:
+    """Take what captions have to be asked, where a training can ask for it.
+
+    Parameters
+    ----------
+    captions : `~gmc_astro.learning.Captions`
+        What is said of the images.
+    flip : float
+        Share of images that the training mirrors.
+
+    Returns
+    -------
+    questions : `Questions`
+        Those of the captions.
+
+    Raises
+    ------
+    gmc_astro.exceptions.InputError
+        If there are none, or if classes tell in which sense a galaxy turns and images are mirrored.
+    """
+    if captions.questions is None or not captions.questions.sentences:
+        raise InputError(
+            'loss="answers" needs votes or labels, and a question to which they differ; captions '
+            "have no answers"
+        )
+    classes = getattr(captions, "classes", None)
+    if flip and classes is not None and classes[0].mentions_handedness:
+        raise InputError(
+            "the classes tell in which sense a galaxy turns, which mirrored images do not keep: "
+            "train with an augmentation of flip=0"
+        )
+    return captions.questions
 
 
 def _differ(shares: np.ndarray) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from gmc_astro.exceptions import InputError
 from gmc_astro.learning.augment import Augmentation
@@ -36,8 +37,8 @@ class PretrainSettings:
         Weight of the loss of the vote counts, where votes have counts. 0 for no vote head.
     teacher_weight : float, optional
         Weight of what teachers say, where there are any: of one minus the cosine between an
-        image's embedding and the mean of theirs [3]_. Their embeddings are of the very same
-        pixels.
+        image's embedding and the mean of theirs [3]_. They see the same changes of it, but in the
+        middle, whatever ``shift`` the augmentation has.
     caption_style : str, optional
         Style of the captions written from votes; see `~gmc_astro.morphology.CaptionWriter`.
     locked_images : bool, optional
@@ -82,8 +83,8 @@ class PretrainSettings:
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If the loss has no such name, a size is not positive, a share is none, both towers are
-        locked, or words are to be pruned in a locked text tower.
+        If the loss has no such name, a number is out of its range, both towers are locked, or
+        words are to be pruned in a locked text tower.
 
     References
     ----------
@@ -134,8 +135,16 @@ class PretrainSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name}={value} must be 1 or more")
-        if not 0 <= self.start_share < 1:
-            raise InputError(f"start_share={self.start_share} must be 0 or more, and less than 1")
+        for name in ("width", "learning_rate", "image_learning_rate"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < inf:
+                raise InputError(f"{name}={value} must be more than 0")
+        for name in ("vote_weight", "teacher_weight", "weight_decay", "seed"):
+            if not 0 <= getattr(self, name) < inf:
+                raise InputError(f"{name}={getattr(self, name)} must be 0 or more")
+        for name in ("start_share", "ema", "warmup"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name)} must be 0 or more, and less than 1")
         if self.locked_images and self.locked_texts:
             raise InputError("locked_images and locked_texts leave nothing to train; give one")
         if self.locked_texts and self.prune_words:

@@ -34,8 +34,10 @@ class Teachers:
     def __init__(self, teachers: Sequence[Encoder], encoder: Encoder) -> None:
         for teacher in teachers:
             _check(teacher, encoder)
-            teacher.network.to(encoder.device).eval()
-        self.encoders = tuple(teachers)
+        device = str(encoder.device)
+        self.encoders = tuple(teacher.moved(device, teacher.precision) for teacher in teachers)
+        for teacher in self.encoders:
+            teacher.network.eval()
 
     def __len__(self) -> int:
         return len(self.encoders)
@@ -80,7 +82,7 @@ def _check(teacher: Encoder, encoder: Encoder) -> None:
     if (own.size, own.mean, own.std) != (other.size, other.mean, other.std):
         raise InputError(
             f"teacher {teacher.name} takes images of {other.size} px in its normalisation, "
-            f"{encoder.name} those of {own.size} px; a teacher has to see the very same pixels"
+            f"{encoder.name} those of {own.size} px; a teacher has to see the same changes of them"
         )
     words, others = text_parameters(encoder.network), text_parameters(teacher.network)
     if [p.shape for p in words] != [p.shape for p in others] or not all(

@@ -193,7 +193,7 @@ def split_tables(
     Returns
     -------
     training, held_out : `TrainingSet`
-        No id of a table is in both.
+        No id is in both: of an id in several tables, no row is trained on where one is held out.
 
     Raises
     ------
@@ -226,7 +226,9 @@ def split_tables(
         kept, held = part.split(holdouts.get(name, holdout))
         training += [kept] * repeats.get(name, 1)
         held_out.append(held)
-    return TrainingSet.concatenate(training), TrainingSet.concatenate(held_out)
+    apart = TrainingSet.concatenate(held_out)
+    seen = TrainingSet.concatenate(training)
+    return seen.without(sorted({*apart.votes.ids} & {*seen.votes.ids})), apart
 
 
 def measure_shapes(source: ImageSource, *, progress: bool = False) -> dict[str, np.ndarray]:

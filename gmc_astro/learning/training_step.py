@@ -23,7 +23,7 @@ from gmc_astro.learning.averaging import growing_average
 from gmc_astro.learning.captions import Captions
 from gmc_astro.learning.distributed import World, shared_batch_norm
 from gmc_astro.learning.losses import LOSSES, Pairs
-from gmc_astro.learning.questions import Questions
+from gmc_astro.learning.questions import Questions, questions_of
 from gmc_astro.learning.schedule import check_loss, warm_up_and_cosine
 from gmc_astro.learning.settings import PretrainSettings
 from gmc_astro.learning.teaching import Teachers, cosine_loss
@@ -163,13 +163,18 @@ class Trainer:
         self.encoder = encoder
         self.teachers = Teachers(teachers, encoder)
         self.captions = captions
-        self.questions = _questions(captions) if settings.loss == "answers" else None
+        self.questions: Questions | None = None
+        if settings.loss == "answers":
+            self.questions = questions_of(captions, flip=settings.augmentation.flip)
         self.settings = settings
         self.total_steps = settings.epochs * steps_an_epoch
         self.recipe = recipe
         self.world = world
+        if settings.prune_words and token_embedding(encoder.network) is None:
+            raise InputError("prune_words needs a text tower with a token embedding of its own")
         self.towers = _Towers(encoder, settings, captions)
         world.start_alike(self.towers)
+        self._learnt = {p: p.requires_grad for p in encoder.network.parameters()}
         encoder.network.logit_scale.requires_grad_(not settings.defects)
         encoder.network.visual.requires_grad_(not settings.locked_images)
         for parameter in text_parameters(encoder.network):
@@ -204,8 +209,9 @@ class Trainer:
                 yield
             finally:
                 visual._compiled_call_impl = None  # torch has no public way back
-                encoder.network.requires_grad_(True)
                 encoder.precision = precision
+                for parameter, learnt in self._learnt.items():
+                    parameter.requires_grad_(learnt)
 
     def step(self, step: int, epoch: int, images: np.ndarray | Tensor, rows: np.ndarray) -> float:
         """Change the weights once.
@@ -408,21 +414,9 @@ class Trainer:
     def prune_words(self) -> None:
         """Zero the vectors of tokens that never had a gradient, because no caption had them."""
         table = token_embedding(self.encoder.network)
-        if table is None:
-            raise InputError("prune_words needs a text tower with a token embedding of its own")
         seen = self.optimiser.state[table.weight]["exp_avg_sq"].any(dim=1, keepdim=True)
         with torch.no_grad():
             table.weight.mul_(seen)
-
-
-def _questions(captions: Captions) -> Questions:
-    """What can be asked of the rows."""
-    if captions.questions is None or not captions.questions.sentences:
-        raise InputError(
-            'loss="answers" needs votes or labels, and a question to which they differ; captions '
-            "have no answers"
-        )
-    return captions.questions
 
 
 def _parameter_groups(towers: _Towers, settings: PretrainSettings) -> list[dict[str, Any]]:

@@ -212,9 +212,15 @@ def write_checkpoint(
             temporary.chmod(0o755)  # temporary folders and safetensors files are private at first
             for path in temporary.iterdir():
                 path.chmod(0o644)
+            old = temporary.with_name(f"{temporary.name}-old")
             if place.exists():
-                shutil.rmtree(place)
-            temporary.replace(place)
+                place.replace(old)
+            try:
+                temporary.replace(place)
+            except OSError:
+                old.replace(place)
+                raise
+            shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return folder

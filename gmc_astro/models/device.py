@@ -18,6 +18,7 @@ __all__ = [
     "device_name",
     "pick_device",
     "pick_precision",
+    "seeded",
     "side_by_side",
 ]
 
@@ -103,7 +104,7 @@ def pick_precision(precision: str, device: torch.device) -> str:
     if precision != "auto":
         return precision
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
 
 
@@ -151,3 +152,18 @@ def side_by_side(device: torch.device, parts: int) -> Iterator[Callable]:
 def autocast(device: torch.device, precision: str) -> AbstractContextManager:
     """Context in which the network computes in ``precision``."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+@contextmanager
+def seeded(random_state: int | None) -> Iterator[None]:
+    """Random weights follow from a seed, and nothing outside changes.
+
+    Parameters
+    ----------
+    random_state : int or None
+        The seed; None leaves torch's generator as it is.
+    """
+    with torch.random.fork_rng([], enabled=random_state is not None):
+        if random_state is not None:
+            torch.manual_seed(random_state)
+        yield

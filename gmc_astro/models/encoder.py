@@ -23,6 +23,7 @@ from gmc_astro.models.device import (
     autocast,
     pick_device,
     pick_precision,
+    seeded,
     side_by_side,
 )
 from gmc_astro.models.network import (
@@ -132,7 +133,7 @@ class Encoder:
         same = {"contract": self.contract, "device": self.device, "precision": self.precision}
         return Encoder(network, self.tokenizer, model_cfg=model_cfg, name=name, **{**same, **where})
 
-    def with_image_tower(self, name: str) -> Encoder:
+    def with_image_tower(self, name: str, *, random_state: int | None = None) -> Encoder:
         """Return an encoder with the same text tower and another, untrained image tower.
 
         Trained with ``locked_texts``, it comes to share this encoder's space, so that it can be
@@ -142,12 +143,13 @@ class Encoder:
         ----------
         name : str
             Architecture of timm, such as ``"convnext_tiny"``.
+        random_state : int, optional
+            Seed of the weights. Default draws them from torch's own generator.
 
         Returns
         -------
         encoder : `Encoder`
-            The same tokenizer, contract, device and precision; random weights from torch's
-            generator in its image tower.
+            The same tokenizer, contract, device and precision; random weights in its image tower.
 
         Raises
         ------
@@ -162,7 +164,8 @@ class Encoder:
         ('test_resnet', 160)
         """
         size = self.contract.size
-        network, model_cfg = with_image_tower(self.network, self.model_cfg, name, size)
+        with seeded(random_state):
+            network, model_cfg = with_image_tower(self.network, self.model_cfg, name, size)
         return self._around(network, model_cfg, name)
 
     def at_size(self, size: int) -> Encoder:

@@ -9,12 +9,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from gmc_astro.exceptions import InputError
 from gmc_astro.models.checkpoint import METADATA_FILE, Checkpoint, read_checkpoint
 from gmc_astro.models.contract import ImageContract
+from gmc_astro.models.device import seeded
 from gmc_astro.models.encoder import Encoder
 from gmc_astro.models.network import (
     COMPACT,
@@ -32,6 +32,11 @@ from gmc_astro.models.network import (
 __all__ = ["RANDOM", "bundled_folder", "load_encoder", "open_model"]
 
 RANDOM = "random"
+#: What tells one architecture from another, in a configuration of open_clip.
+_MARKS = {
+    "vision_cfg": ("timm_model_name", "layers", "width", "patch_size"),
+    "text_cfg": ("hf_model_name", "layers", "width"),
+}
 
 
 def bundled_folder() -> Path:
@@ -144,6 +149,8 @@ def open_model(
         if weights is not None and (Path(weights) / METADATA_FILE).is_file():
             return Checkpoint(read_checkpoint(weights, **options).encoder)
         network, cfg, preprocess_cfg = _with_weights(name, weights, random_state)
+        if not _is_architecture(name, cfg):  # a folder says what it is
+            name = Path(weights).name
     contract = _plain_contract(network, cfg, preprocess_cfg)
     return Checkpoint(
         Encoder(network, tokenizer_of(cfg), contract=contract, model_cfg=cfg, name=name, **options)
@@ -162,6 +169,16 @@ def _check_architecture(name: str) -> None:
     )
 
 
+def _is_architecture(name: str, cfg: dict[str, Any]) -> bool:
+    """Whether a configuration is that of an architecture, whatever its size of images."""
+    known = COMPACT if name == "compact" else get_model_config(name.replace("/", "-"))
+    return all(
+        known.get(part, {}).get(key) == cfg.get(part, {}).get(key)
+        for part, keys in _MARKS.items()
+        for key in keys
+    )
+
+
 def _with_weights(
     name: str, weights: str | os.PathLike | None, random_state: int | None
 ) -> tuple[nn.Module, dict[str, Any], dict[str, Any]]:
@@ -174,9 +191,7 @@ def _with_weights(
     weights = os.fspath(weights)
     if weights == RANDOM:
         cfg = COMPACT if name == "compact" else get_model_config(name.replace("/", "-"))
-        with torch.random.fork_rng([], enabled=random_state is not None):
-            if random_state is not None:
-                torch.manual_seed(random_state)
+        with seeded(random_state):
             return build_network(cfg), cfg, {}
     if weights.startswith(HUB):
         return network_from_hub(weights)

@@ -5,16 +5,17 @@ Answers that mean the same share their phrases, whichever tree they stand in.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 __all__ = [
     "ABSENCES",
     "ADVERBIAL_OPENINGS",
     "DISPUTES",
-    "OPENINGS",
-    "PHRASES",
     "NO_GALAXY",
     "NO_GALAXY_SUBJECT",
+    "OPENINGS",
+    "PHRASES",
     "SUBJECT",
     "UNKNOWN_GALAXY",
     "as_sentences",
@@ -254,10 +255,19 @@ ABSENCES: dict[tuple[str, str], tuple[str, ...]] = {
 }
 
 
+#: Types and catalogues that are spelled out (Sbc, SAB0, HII, LSB), and vowels that are none.
+_SPELLED = re.compile(
+    r"(?:S(?:AB|[AB])?(?:0|[a-dm]{1,2})?|[FHLMNRSX](?:I{1,3}|[0-9B-DF-HJ-NP-TV-XZ]*))\b"
+)
+_CONSONANT = re.compile(r"one|uni(?![dmn])|eu|uv")
+
+
 def with_article(words: str) -> str:
-    """Put "a" or "an" before words, as they are spoken: "an unbarred", but "a uniform galaxy"."""
-    spoken = words.lower()
-    vowel = spoken[0] in "aeiou" and not spoken.startswith(("one", "uni", "eu", "uv"))
+    """Put "a" or "an" before words, as they are spoken: "a uniform galaxy", "an SBb galaxy"."""
+    if _SPELLED.match(words):
+        vowel = words[0] in "AEFHILMNORSX"
+    else:
+        vowel = words[0].lower() in "aeiou" and not _CONSONANT.match(words.lower())
     return f"{'an' if vowel else 'a'} {words}"
 
 

@@ -59,8 +59,9 @@ def register_tree(
     Raises
     ------
     gmc_astro.exceptions.InputError
-        If the name is taken, a question has fewer than two answers or an answer leads to no
-        question of the tree, words are missing or are given for what has some, or a phrase could
+        If the name is taken, the tree has no questions or goes round, a question has fewer than
+        two answers, two of one name or a mirror that is none, an answer leads to no question of
+        the tree, words are missing or are given for what has some, or a phrase could
         be read in two ways.
 
     Examples
@@ -106,15 +107,38 @@ def register_tree(
 
 def _check_shape(tree: DecisionTree) -> None:
     names = {question.name for question in tree.questions}
+    if not names:
+        raise InputError(f"tree {tree.name} has no questions")
+    if len(names) < len(tree.questions):
+        raise InputError(f"tree {tree.name}: two questions have the same name")
     for question in tree.questions:
         if len(question.answers) < 2:
             raise InputError(f"tree {tree.name}: question {question.name} needs two answers")
+        answers = {answer.name for answer in question.answers}
+        if len(answers) < len(question.answers):
+            raise InputError(f"tree {tree.name}: {question.name} has two answers of one name")
+        if unknown := {answer.mirror for answer in question.answers} - answers - {None}:
+            raise InputError(
+                f"tree {tree.name}: the mirror {unknown.pop()!r} is no answer of {question.name}"
+            )
         for answer in question.answers:
             if answer.leads_to is not None and answer.leads_to not in names:
                 raise InputError(
                     f"tree {tree.name}: {answer.name} leads to {answer.leads_to!r}, "
                     "which is no question of it"
                 )
+    for question in tree.questions:
+        _check_end(tree, question.name)
+
+
+def _check_end(tree: DecisionTree, name: str, before: tuple[str, ...] = ()) -> None:
+    """Whatever the answers, a question does not come back."""
+    if name in before:
+        raise InputError(f"tree {tree.name} goes round: {' to '.join((*before, name))}")
+    (question,) = [question for question in tree.questions if question.name == name]
+    for answer in question.answers:
+        if answer.leads_to is not None:
+            _check_end(tree, answer.leads_to, (*before, name))
 
 
 def _check_keys(argument: str, words: Mapping, own: Sequence, *, complete: bool) -> None:

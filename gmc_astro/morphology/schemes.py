@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,10 @@ __all__ = [
     "ClassScheme",
     "prompts_for",
 ]
+
+
+#: Words that say by themselves what is in an image.
+_NAMES_A_THING = re.compile(r"galax|\b(?:stars?|artifacts?|artefacts?|mergers?)\b")
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,7 @@ def prompts_for(name: str) -> tuple[str, ...]:
     ('an edge on galaxy', 'image of an edge on galaxy', 'this is an edge on galaxy')
     """
     words = " ".join(name.replace("_", " ").split())
-    if not any(word in words.lower() for word in ("galax", "star", "artifact", "merger")):
+    if not _NAMES_A_THING.search(words.lower()):
         words += " galaxy"
     if not words.lower().startswith(("a ", "an ", "the ", "not ", "no ")):
         words = with_article(words)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import GZ_DECALS, RECIPES, SDSS_LUPTON, SDSS_VIEWER, make_rgb
 from gmc_astro.learning.augment import Augmentation, apply_draws, augment, draw
 from gmc_astro.learning.recolour import recolour
@@ -168,3 +169,18 @@ def test_what_is_shown_smaller_is_averaged_not_skipped():
     assert (shown[~coarse].std(dim=(1, 2, 3)) > 0.1).all()
     each = [apply_draws(stripes[[i]], 64, settings, draws[[i]]) for i in range(16)]
     torch.testing.assert_close(torch.cat(each), shown)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"zoom": (0, 1)}, r"zoom=\(0, 1\) must be two numbers above 0"),
+        ({"zoom": (2, 1)}, "the smaller one first"),
+        ({"flip": 2}, "flip=2 must be between 0 and 1"),
+        ({"opening": 2}, "opening=2 must be 0, or an odd number"),
+        ({"crop": 0}, "crop=0 above 0"),
+    ],
+)
+def test_changes_out_of_their_range(changes, message):
+    with pytest.raises(InputError, match=message):
+        Augmentation(**changes)

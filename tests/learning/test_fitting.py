@@ -17,6 +17,7 @@ from gmc_astro.learning import (
     LinearHead,
     Pixels,
     class_starts,
+    finetuning,
     fit_finetune,
     fit_head,
     fit_probe,
@@ -81,7 +82,8 @@ def test_finetuning_is_reproducible(labelled, pictures):
     )
 
 
-def test_finetuning_with_a_validation_part_holds_nothing_out(labelled, pictures, labels):
+def test_finetuning_with_a_validation_part_holds_nothing_out(labelled, monkeypatch):
+    real = finetuning._train
     quick = FineTuning(LabelTraining(epochs=1, least_steps=2))
     other = replace(
         labelled,
@@ -90,7 +92,11 @@ def test_finetuning_with_a_validation_part_holds_nothing_out(labelled, pictures,
         weights=labelled.weights[:6],
         pixels=Pixels(labelled.pixels.source, np.arange(6)),
     )
-    assert fit_finetune(replace(labelled, validation=other), quick).held_out.shape == (6, 2)
+    ends = []
+    with monkeypatch.context() as patch:
+        patch.setattr(finetuning, "_train", lambda *args: ends.append(real(*args)) or ends[-1])
+        assert fit_finetune(replace(labelled, validation=other), quick).held_out.shape == (6, 2)
+    assert len(ends) == 1  # what was measured on it is what comes out
 
 
 def test_a_tuned_encoder_may_see_larger_images(classifier, pictures, labels, tmp_path):

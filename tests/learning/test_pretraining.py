@@ -301,3 +301,54 @@ def test_rows_without_an_image_do_not_count_as_steps(make_tiny_encoder, pictures
         log = pretrain(make_tiny_encoder(), images, captions, settings=SETTINGS, progress=False).log
         rates.append([entry["learning_rate"] for entry in log])
     assert rates[0] == rates[1]
+
+
+def test_a_validation_may_return_numbers_of_numpy(fresh_encoder, pictures, captions, tmp_path):
+    options = {"settings": replace(SETTINGS, epochs=1), "folder": tmp_path, "progress": False}
+    watch = {"accuracy": np.mean([0.0, 1.0]), "other": np.float32(0.25)}.copy
+    for _ in range(2):  # the second goes on from what the first kept
+        log = pretrain(
+            fresh_encoder, open_images(pictures), captions, validation=lambda _: watch(), **options
+        ).log
+        assert (log[-1]["accuracy"], log[-1]["other"]) == (0.5, 0.25)
+
+
+def test_a_refused_run_leaves_the_encoder_as_it_was(fresh_encoder, pictures, captions, tmp_path):
+    source, options = open_images(pictures), {"folder": tmp_path, "progress": False}
+    one_epoch = replace(SETTINGS, epochs=1)
+    fresh_encoder.network.logit_scale.requires_grad_(False)
+    before = [p.requires_grad for p in fresh_encoder.network.parameters()]
+    pretrain(fresh_encoder, source, captions, settings=one_epoch, **options)
+    locked = replace(one_epoch, locked_images=True)
+    with pytest.raises(InputError, match="a run with other settings"):
+        pretrain(fresh_encoder, source, captions, settings=locked, **options)
+    assert [p.requires_grad for p in fresh_encoder.network.parameters()] == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"width": 0}, "width=0 must be more than 0"),
+        ({"learning_rate": 0}, "learning_rate=0 must be more than 0"),
+        ({"ema": -1}, "ema=-1 must be 0 or more, and less than 1"),
+        ({"seed": -1}, "seed=-1 must be 0 or more"),
+        ({"weight_decay": float("nan")}, "weight_decay=nan must be 0 or more"),
+    ],
+)
+def test_settings_out_of_their_range(settings, message):
+    with pytest.raises(InputError, match=message):
+        PretrainSettings(**settings)
+
+
+def test_how_often_to_save(fresh_encoder, pictures, captions):
+    with pytest.raises(InputError, match="save_every=0 must be 1 or more"):
+        pretrain(fresh_encoder, open_images(pictures), captions, save_every=0, progress=False)
+
+
+def test_captions_keep_their_word_for_anticlockwise():
+    both = ["a clockwise spiral", "a counterclockwise spiral"]
+    captions = FixedCaptions(both)
+    rows, mirrored = np.arange(2), np.ones(2, bool)
+    assert captions.write(rows, epoch=0, seed=0, flipped=mirrored) == both[::-1]
+    relation = captions.relation(rows, both[::-1], flipped=mirrored)
+    assert relation.tolist() == [[1, -1], [-1, 1]]

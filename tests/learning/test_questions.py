@@ -9,6 +9,7 @@ from astropy.table import Table
 
 from gmc_astro.exceptions import InputError
 from gmc_astro.learning import (
+    Augmentation,
     FixedCaptions,
     PretrainSettings,
     Questions,
@@ -162,3 +163,14 @@ def test_an_encoder_learns_the_answers(fresh_encoder, pictures, votes):
     )
     truth = np.arange(len(pictures)) % 2
     assert (found.argmax(axis=1) == truth).mean() > 0.9
+
+
+def test_senses_are_asked_for_only_where_no_image_is_mirrored(fresh_encoder, pictures, votes):
+    scheme = ClassScheme.from_any(["a clockwise spiral galaxy", "an anticlockwise spiral galaxy"])
+    shares, _ = class_shares(list(scheme.names) * 20, scheme.names)
+    captions = VoteCaptions(votes, classes=(scheme, shares))
+    settings = PretrainSettings(epochs=1, batch_size=20, loss="answers")
+    with pytest.raises(InputError, match="train with an augmentation of flip=0"):
+        pretrain(fresh_encoder, open_images(pictures), captions, settings=settings, progress=False)
+    settings = replace(settings, augmentation=Augmentation(flip=0))
+    pretrain(fresh_encoder, open_images(pictures), captions, settings=settings, progress=False)

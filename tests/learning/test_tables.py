@@ -9,7 +9,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import QTable, Table
 
 from gmc_astro.exceptions import InputError, OutputError
-from gmc_astro.learning import predictions_table, read_table, write_table
+from gmc_astro.learning import abstain, predictions_table, read_table, write_table
 from gmc_astro.learning.table_io import TABLE_FORMATS
 
 P = np.array([[0.9, 0.1], [np.nan, np.nan], [0.2, 0.8]])
@@ -143,3 +143,14 @@ def test_bad_outputs_are_named(table, tmp_path, name, says):
 def test_reading_an_unknown_suffix(tmp_path):
     with pytest.raises(InputError, match=r"suffix '\.xlsx'"):
         read_table(tmp_path / "x.xlsx")
+
+
+@pytest.mark.parametrize("suffix", [".ecsv", ".fits", ".h5", ".parquet"])
+def test_abstaining_from_a_table_that_was_saved(table, tmp_path, suffix):
+    whole = table[[0, 2]]
+    write_table(whole, tmp_path / f"table{suffix}")
+    kept = abstain(read_table(tmp_path / f"table{suffix}"), 0.85)
+    assert kept["label"].mask.tolist() == [False, True]
+    assert kept["status"][1] == "ok (fixed frame; abstained: no class is 0.85 probable)"
+    again = abstain(abstain(table, 0.85), 0.95)  # what was masked before stays so
+    assert again["label"].mask.tolist() == [True, True, True]

@@ -63,6 +63,15 @@ def test_a_teacher_stays_as_it_is(make_tiny_encoder, teacher, captions, pictures
     assert teacher.weights_sha256 == before
 
 
+def test_a_tower_follows_from_its_seed(make_tiny_encoder):
+    encoder = make_tiny_encoder()
+    one, same, other = (
+        encoder.with_image_tower("test_resnet", random_state=seed).weights_sha256
+        for seed in (3, 3, 4)
+    )
+    assert one == same != other
+
+
 def test_several_teachers_give_their_mean_direction(make_tiny_encoder, teacher, pictures):
     torch.manual_seed(6)
     others = [teacher, make_tiny_encoder().with_image_tower("test_resnet")]

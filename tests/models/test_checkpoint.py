@@ -1,10 +1,12 @@
 """Checkpoint folders: what is written comes back, and what is not as written is refused."""
 
+import errno
 import json
 import os
 import pickle
 import resource
 import shutil
+from pathlib import Path
 
 import numpy as np
 import open_clip
@@ -92,6 +94,23 @@ def test_overwrite(tiny_encoder, folder):
     write_checkpoint(folder, tiny_encoder, overwrite=True)
     assert not (folder / "head.safetensors").exists()
     assert verify_checkpoint(folder)["name"] == "tiny"
+
+
+def test_what_cannot_be_moved_leaves_the_checkpoint_of_before(tiny_encoder, folder, monkeypatch):
+    before = (folder / "gmc_astro.json").read_bytes()
+    move = Path.replace
+
+    def refuse(self, target):
+        if self.name.startswith(f".{folder.name}-") and not self.name.endswith("-old"):
+            raise OSError(errno.EIO, "Input/output error")
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OutputError, match="cannot be written: Input/output error"):
+        write_checkpoint(folder, tiny_encoder, metadata={"views": 3}, overwrite=True)
+    assert (folder / "gmc_astro.json").read_bytes() == before
+    assert verify_checkpoint(folder)["name"] == "tiny"
+    assert list(folder.parent.iterdir()) == [folder]
 
 
 def test_an_empty_folder_and_the_end_of_a_link_can_be_overwritten(tiny_encoder, tmp_path):

@@ -72,6 +72,7 @@ def test_architecture_with_a_plain_open_clip_folder(tiny_folder, tmp_path, tiny_
         encoder.encode_texts(["a ring"]), tiny_encoder.encode_texts(["a ring"]), atol=1e-6
     )
     assert encoder.contract.mean == tiny_encoder.contract.mean
+    assert encoder.name == "plain"  # not that of an architecture which it is not
 
 
 def test_a_weights_file_of_another_architecture_is_refused(tmp_path, tiny_encoder):

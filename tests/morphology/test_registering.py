@@ -170,3 +170,17 @@ def test_words_that_cannot_be(own_trees, phrases, options, says):
 def test_a_tree_that_cannot_be(own_trees, question, says):
     with pytest.raises(InputError, match=says):
         register_tree(replace(TREE, questions=(BAR, question)), PHRASES)
+
+
+def test_a_tree_that_goes_round(own_trees):
+    round_about = replace(SENSE, answers=(Answer("a", BAR.name), Answer("b", SENSE.name)))
+    with pytest.raises(InputError, match="tree SENSES goes round: bar to sense to bar"):
+        register_tree(replace(TREE, questions=(BAR, round_about)), PHRASES)
+    twice = replace(SENSE, answers=(Answer("a"), Answer("a")))
+    with pytest.raises(InputError, match="sense has two answers of one name"):
+        register_tree(replace(TREE, questions=(BAR, twice)), PHRASES)
+    turned = replace(SENSE, answers=(Answer("a", mirror="z"), Answer("b")))
+    with pytest.raises(InputError, match="the mirror 'z' is no answer of sense"):
+        register_tree(replace(TREE, questions=(BAR, turned)), PHRASES)
+    with pytest.raises(InputError, match="tree SENSES has no questions"):
+        register_tree(replace(TREE, questions=()), PHRASES)

@@ -67,6 +67,14 @@ def test_handedness_is_noticed():
         ("Ultra-diffuse", "an Ultra-diffuse galaxy"),
         ("uniform disk", "a uniform disk galaxy"),
         ("one-armed spiral", "a one-armed spiral galaxy"),
+        ("S0", "an S0 galaxy"),
+        ("SBc", "an SBc galaxy"),
+        ("LSB", "an LSB galaxy"),
+        ("Sersic", "a Sersic galaxy"),
+        ("RING", "a RING galaxy"),
+        ("unidentified", "an unidentified galaxy"),
+        ("starburst", "a starburst galaxy"),
+        ("foreground star", "a foreground star"),
     ],
 )
 def test_prompts_for_bare_names(name, prompt):
