@@ -13,7 +13,13 @@ __all__ = ["ZIPPED", "frame_as_table", "is_missing", "text_format", "words"]
 
 ZIPPED = ".gz"  # after the suffix of a table in text
 #: What astropy calls the formats that it cannot tell by name or contents, zipped ones neither.
-_FORMATS = {".csv": "ascii.csv", ".tsv": "ascii.tab", ".ecsv": "ascii.ecsv"}
+_FORMATS = {
+    ".csv": "ascii.csv",
+    ".tsv": "ascii.tab",
+    ".ecsv": "ascii.ecsv",
+    ".txt": "ascii",
+    ".dat": "ascii",
+}
 
 
 def frame_as_table(given: Any) -> Any:

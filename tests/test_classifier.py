@@ -180,7 +180,8 @@ def test_fit_leaves_out_rows_without_label_or_image(classifier, pictures, labels
         Image.fromarray(pictures[i]).save(tmp_path / f"{i:02d}.png")
     (tmp_path / "03.png").write_bytes(b"broken")
     some = np.ma.array(labels[:12], mask=np.arange(12) == 5)
-    classifier.fit(tmp_path, some, size=48)
+    with pytest.warns(GmcAstroWarning, match="1 of 11 labelled images cannot .* such as row 3: un"):
+        classifier.fit(tmp_path, some, size=48)
     kept = [i for i in range(12) if i not in (3, 5)]
     other = clone(classifier).fit(pictures[kept], labels[kept])
     np.testing.assert_allclose(
@@ -470,3 +471,32 @@ def test_pretraining_keeps_the_classes_of_a_model(classifier, pictures, labels, 
     assert again.predict(pictures).meta["class_names"] == CLASSES
     again.save(tmp_path / "learnt")
     assert GalaxyMorphologyClassifier(tmp_path / "learnt").predict(pictures).meta["class_names"]
+
+
+def test_scores_count_what_can_be_had_and_say_so(classifier, pictures, labels, tmp_path):
+    files = [tmp_path / f"{i:02d}.png" for i in range(12)]
+    for file, picture in zip(files, pictures, strict=False):
+        Image.fromarray(picture).save(file)
+    classifier.fit(pictures[20:], labels[20:])
+    whole = classifier.score(list(map(str, files)), labels[:12])
+    files[3].write_bytes(b"broken")
+    with pytest.warns(GmcAstroWarning, match="1 of 12 labelled images cannot be had and are not"):
+        assert classifier.score(tmp_path, labels[:12]) == pytest.approx(whole, abs=1 / 11)
+    for file in files:
+        file.write_bytes(b"broken")
+    with (
+        pytest.warns(GmcAstroWarning, match="12 of 12"),
+        pytest.raises(InputError, match="none of 12 rows has an image and a label"),
+    ):
+        classifier.score(tmp_path, labels[:12])
+
+
+def test_a_fit_without_classes_keeps_those_of_the_model(pictures):
+    """A class without a label is still known in words; other names are classes of their own."""
+    own = GalaxyMorphologyClassifier(device="cpu", views=1)
+    known = list(GZ2_FIVE_CLASS.names)
+    own.fit(pictures, [known[0], known[3]] * 20)
+    assert own.classes_.tolist() == known
+    assert own.predict_proba(pictures[:2]).shape == (2, 5)
+    own.fit(pictures, [known[0], "ring"] * 20)
+    assert own.classes_.tolist() == sorted([known[0], "ring"])

@@ -38,6 +38,7 @@ from gmc_astro.catalogs.report import REPORT_FILE, write_report
 from gmc_astro.catalogs.shards import RowRange, Shards, ranges_of
 from gmc_astro.exceptions import InputError, OutputError
 from gmc_astro.learning import document_hash
+from gmc_astro.surveys.request import gave_up
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -127,7 +128,8 @@ def classify_catalog(
 
     Notes
     -----
-    A row that cannot be had keeps its place with a status and a masked label. Killing the run
+    A row that cannot be had keeps its place with a status and a masked label. Where a survey did
+    not answer, the same run asks again for the ranges of such rows. Killing the run
     at any moment and starting it again gives the same bytes as an undisturbed one, whatever the
     engine, as long as the kind of processor and the versions of the packages are the same.
 
@@ -288,10 +290,11 @@ def _rows(total: int) -> int:
 
 
 def _check_all(shards: Shards, ranges: list[RowRange]) -> None:
-    """Look at every finished range, so that a damaged one is made anew."""
+    """Make anew what was damaged, and what a survey may answer at another try."""
     for rows in ranges:
-        if shards.is_finished(rows):
-            shards.check(rows)
+        good = shards.is_finished(rows) and shards.check(rows)
+        if good and any(map(gave_up, shards.record(rows)["failed"])):
+            shards.forget(rows)
 
 
 def _account(job: Job, before: int, seconds: float, dask: bool) -> None:

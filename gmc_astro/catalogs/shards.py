@@ -157,9 +157,13 @@ class Shards:
         """
         good = self._is_good(rows)
         if not good:
-            self._record(rows).unlink(missing_ok=True)
-            self._finished.discard(rows.name)
+            self.forget(rows)
         return good
+
+    def forget(self, rows: RowRange) -> None:
+        """Make a range count as not finished."""
+        self._record(rows).unlink(missing_ok=True)
+        self._finished.discard(rows.name)
 
     def _is_good(self, rows: RowRange) -> bool:
         found = self.record(rows)

@@ -12,8 +12,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
-from gmc_astro.exceptions import InputError, RecipeMismatchWarning
-from gmc_astro.imaging import RECIPES, ColourRecipe, ImageSource
+from gmc_astro.exceptions import GmcAstroWarning, InputError, RecipeMismatchWarning
+from gmc_astro.imaging import RECIPES, ColourRecipe, ImageSource, is_ok
 from gmc_astro.learning import Embedded, EmbeddingCache, VoteHead, embed_source
 from gmc_astro.models import Checkpoint, Encoder, open_model
 from gmc_astro.morphology import ClassScheme
@@ -22,7 +22,7 @@ from gmc_astro.sources import open_images
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["Classes", "ModelUser", "NoClassesError"]
+__all__ = ["Classes", "ModelUser", "NoClassesError", "warn_of_lost"]
 
 _OF_TRAINING = ("training_log_", "excluded_", "temperature_")
 #: What a fit learns.
@@ -218,3 +218,25 @@ class ModelUser(ClassifierMixin, BaseEstimator):
                 )
             return ClassScheme.from_dict(classes)
         return ClassScheme.from_any(classes)
+
+
+def warn_of_lost(status: np.ndarray, labelled: np.ndarray, what: str) -> None:
+    """Say that images of labelled rows could not be had.
+
+    Parameters
+    ----------
+    status : `~numpy.ndarray` of str, shape (N,)
+        Status of each row.
+    labelled : `~numpy.ndarray` of bool, shape (N,)
+        Which have a label.
+    what : str
+        What becomes of such rows.
+    """
+    lost = np.flatnonzero(labelled & ~is_ok(status))
+    if len(lost):
+        warnings.warn(
+            f"{len(lost)} of {labelled.sum()} labelled images cannot be had and {what}, such as "
+            f"row {lost[0]}: {status[lost[0]]}",
+            GmcAstroWarning,
+            stacklevel=4,
+        )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gmc_astro.classifier.base import OF_A_FIT
+from gmc_astro.classifier.base import OF_A_FIT, NoClassesError, warn_of_lost
 from gmc_astro.classifier.predicting import Predicting
 from gmc_astro.exceptions import GmcAstroWarning, InputError
 from gmc_astro.learning import (
@@ -68,7 +68,8 @@ class Fitting(Predicting):
             As for `zero_shot`. Rows without an image are left out.
         labels : array_like, shape (N,) or (N, K), or mapping
             Class names; integers that index ``classes``; or vote fractions, a column a class.
-            Masked rows, or rows of NaN, are not labelled.
+            Masked rows, or rows of NaN, are not labelled. Where no ``classes`` were given and
+            all names are of the model's own classes, it keeps those, also without a label.
         method : {"probe", "finetune", "reference"}, optional
             ``"probe"``: a logistic head on fixed embeddings that starts at the embeddings of
             the classes' words; seconds. ``"finetune"``: both towers as well, part of the way;
@@ -232,10 +233,17 @@ class Fitting(Predicting):
 
     def _shares(self, labels: ArrayLike) -> tuple[np.ndarray, ClassScheme]:
         """Share of each class in each row, and the classes."""
-        given = self.classes
-        names = None if given is None else ClassScheme.from_any(given).names
-        shares, names = class_shares(labels, names)
-        return shares, ClassScheme.from_any(names if given is None else given)
+        if self.classes is not None:
+            scheme = ClassScheme.from_any(self.classes)
+            return class_shares(labels, scheme.names)[0], scheme
+        shares, names = class_shares(labels)
+        try:
+            own = self._scheme(None)
+        except NoClassesError:
+            return shares, ClassScheme.from_any(names)
+        if set(names) <= set(own.names):
+            return class_shares(labels, own.names)[0], own
+        return shares, ClassScheme.from_any(names)
 
     def _learn(self, labelled: Labelled, method: str) -> GalaxyMorphologyClassifier:
         """Fit, calibrate, and keep what was learnt."""
@@ -270,6 +278,7 @@ class Fitting(Predicting):
         weights = _weights(sample_weight, len(opened))
         embedded = self._embed(opened, self._views(scheme), progress, encoder)
         rows = _labelled_rows(embedded.ok, shares, weights)
+        warn_of_lost(embedded.status, np.isfinite(shares).all(axis=1), "teach nothing")
         return Labelled(
             encoder,
             scheme,

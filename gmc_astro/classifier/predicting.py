@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.table import QTable
 
-from gmc_astro.classifier.base import Classes, ModelUser
+from gmc_astro.classifier.base import Classes, ModelUser, warn_of_lost
 from gmc_astro.exceptions import InputError
 from gmc_astro.imaging import OK, ImageSource
 from gmc_astro.learning import (
@@ -344,7 +344,9 @@ class Predicting(ModelUser):
         return ready
 
     def score(self, images: Any, labels: ArrayLike, **source: Any) -> float:
-        """Accuracy over the rows that have an image.
+        """Accuracy over the rows that have an image and a label.
+
+        A warning says how many labelled rows have none.
 
         Parameters
         ----------
@@ -361,14 +363,18 @@ class Predicting(ModelUser):
         Raises
         ------
         gmc_astro.exceptions.InputError
-            If labels and images differ in number, or the images are of no kind that is known.
+            If labels and images differ in number, no row has both, or the images are of no kind
+            that is known.
         """
         table = self.predict(images, **source)
         names = table.meta["class_names"]
         targets, _ = encode_labels(labels, names)
         if len(targets) != len(table):
             raise InputError(f"{len(targets)} labels for {len(table)} images; give one a row")
+        warn_of_lost(np.asarray(table["status"]), targets >= 0, "are not counted")
         usable = ~table["label"].mask & (targets >= 0)
+        if not usable.any():
+            raise InputError(f"none of {len(table)} rows has an image and a label")
         return float(np.mean(table["label"][usable] == np.asarray(names)[targets[usable]]))
 
     def _predict(

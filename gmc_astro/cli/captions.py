@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gmc_astro.cli.common import sentences
+from gmc_astro.cli.common import apart, sentences
 
 __all__ = ["command"]
 
@@ -74,6 +74,7 @@ def command(
     from gmc_astro.morphology import CaptionWriter, VoteTable
 
     if output:
+        apart(output, [votes])
         check_output(output, overwrite=overwrite, formats=FORMATS)
     table = VoteTable.read(votes, debiased=not raw, tree=_tree(tree))
     writer = CaptionWriter(table.tree, style, min_votes=min_votes)

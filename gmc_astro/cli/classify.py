@@ -12,6 +12,7 @@ import click
 from gmc_astro.cli.common import (
     SOME_FAILED,
     account,
+    apart,
     image_options,
     model_options,
     open_classifier,
@@ -110,6 +111,7 @@ def command(
 
     Exit code 1 says that some rows have no image; the table tells which and why.
     """
+    apart(output, images)
     classifier = open_classifier(model, weights, device, views, parse_classes(classes))
     inputs = images[0] if len(images) == 1 else list(images)
     source = source_options(key, framing, survey)

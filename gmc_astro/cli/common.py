@@ -25,6 +25,7 @@ __all__ = [
     "SOME_FAILED",
     "STOPPED",
     "account",
+    "apart",
     "image_options",
     "model_options",
     "open_classifier",
@@ -105,6 +106,15 @@ def open_classifier(
     return GalaxyMorphologyClassifier(
         model, weights=weights, device=device, views=int(views), classes=classes
     )
+
+
+def apart(output: str | None, inputs: Sequence[str]) -> None:
+    """Refuse an output that would take the place of an input."""
+    import os
+
+    for given in inputs if output and os.path.exists(output) else ():
+        if os.path.exists(given) and os.path.samefile(output, given):
+            raise InputError(f"{output} is read from: give another name for what is written")
 
 
 def parse_classes(text: str | None) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gmc_astro.cli.common import account, sentences, stops_tidily
+from gmc_astro.cli.common import account, apart, sentences, stops_tidily
 
 __all__ = ["command"]
 
@@ -74,11 +74,18 @@ def command(
 
     from gmc_astro.exceptions import InputError
     from gmc_astro.sources import read_catalog, write_cutouts
+    from gmc_astro.sources.hdf5 import HDF5_SUFFIXES
     from gmc_astro.sources.positions import ids_of, positions_of
     from gmc_astro.surveys import fetch_cutouts, get_survey, look_up_petrosian
 
+    apart(output, [catalog])
+    if not output.lower().endswith(HDF5_SUFFIXES):
+        raise InputError(f"{output} will be HDF5: give it the suffix .h5 or .hdf5")
     if os.path.exists(output) and not overwrite:
-        raise InputError(f"{output} exists; give another name, or --overwrite")
+        raise InputError(
+            f"{output} exists; give another name, or --overwrite, which asks only for what is not "
+            "in the cache"
+        )
     table = read_catalog(catalog) if os.path.exists(catalog) else None
     coords = positions_of(catalog if table is None else table)
     found = get_survey(survey)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import click
 
-from gmc_astro.cli.common import model_options, open_classifier, parse_classes, sentences
+from gmc_astro.cli.common import (
+    SOME_FAILED,
+    model_options,
+    open_classifier,
+    parse_classes,
+    sentences,
+)
 
 __all__ = ["command"]
 
@@ -37,8 +43,10 @@ __all__ = ["command"]
 )
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is a checkpoint.")
 @model_options
+@click.pass_context
 @sentences
 def command(
+    ctx: click.Context,
     catalog: str,
     label: str | None,
     key: str | None,
@@ -64,10 +72,13 @@ def command(
       gmc-astro fit labels.csv --method finetune -o my_model
       gmc-astro fit labels.ecsv --label bar --classes "barred galaxy,unbarred galaxy" -o bars
       gmc-astro classify new_images/ --model my_model -o predictions.ecsv
+
+    Exit code 1 says that some labelled images cannot be read; the classifier is saved.
     """
     from pathlib import Path
 
     from gmc_astro.exceptions import InputError
+    from gmc_astro.learning import encode_labels
     from gmc_astro.models import check_folder
     from gmc_astro.sources import open_images, read_catalog
 
@@ -98,3 +109,6 @@ def command(
     else:
         click.echo(f"On labels held out in turn, {classifier.calibration_}")
     click.echo(f"Checkpoint: {folder}")
+    targets, _ = encode_labels(labels, classifier.classes_.tolist())
+    if classifier.fit_log_["labels"] < (targets >= 0).sum():
+        ctx.exit(SOME_FAILED)

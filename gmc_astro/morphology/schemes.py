@@ -101,8 +101,7 @@ class ClassScheme:
                 raise InputError(f"classes={classes!r} is not one of {', '.join(SCHEMES)}")
             return SCHEMES[classes.upper()]
         if isinstance(classes, Mapping):
-            prompts = {k: (v,) if isinstance(v, str) else tuple(v) for k, v in classes.items()}
-            return cls("custom", {_text(k): v for k, v in prompts.items()})
+            return cls("custom", {_text(k): _prompts(k, v) for k, v in classes.items()})
         try:
             names = [_text(name) for name in classes]
         except TypeError:
@@ -142,6 +141,14 @@ class ClassScheme:
 
 def _text(name: object) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _prompts(name: Any, given: Any) -> tuple[str, ...]:
+    """Prompts of one class as users give them."""
+    prompts = (given,) if isinstance(given, str) else given
+    if not isinstance(prompts, Sequence) or not all(isinstance(text, str) for text in prompts):
+        raise InputError(f"class {name!r} has prompts {given!r}: give a sentence, or several")
+    return tuple(prompts)
 
 
 def prompts_for(name: str) -> tuple[str, ...]:

@@ -114,7 +114,9 @@ class ArraySource(ImageSource):
 def _check(images: np.ndarray) -> np.ndarray:
     """Refuse what is not (N, H, W, 3) uint8, with the remedy."""
     shape, dtype = images.shape, images.dtype
-    if images.ndim == 3 and shape[-1] == 3:
+    if dtype.kind == "O":
+        remedy = "give one array of numbers, or files"
+    elif images.ndim == 3 and shape[-1] == 3:
         remedy = "one image needs a first axis: images[np.newaxis]"
     elif images.ndim == 4 and shape[1] == 3 and shape[-1] != 3:
         remedy = "colours come last: images.transpose(0, 2, 3, 1)"
@@ -127,7 +129,10 @@ def _check(images: np.ndarray) -> np.ndarray:
             "scale to 0..255 and convert with .astype(np.uint8), or render flux with make_rgb()"
         )
     elif dtype != np.uint8:
-        remedy = "convert with .astype(np.uint8)"
+        remedy = (
+            "if they are from 0 to 255, convert with .astype(np.uint8); if not, scale them to that "
+            "before"
+        )
     else:
         return images
     raise InputError(f"images have shape {shape} and dtype {dtype}; {remedy}")

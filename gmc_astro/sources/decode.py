@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 FITS_SUFFIXES = (".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz")
-SUFFIXES = (".jpg", ".jpeg", ".png", *FITS_SUFFIXES)
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".gif", ".bmp", *FITS_SUFFIXES)
 
 #: One row: its image or None, what was measured of it, and its status.
 Decoded = tuple[np.ndarray | None, dict[str, float], str]
@@ -73,7 +73,7 @@ def decode_picture(source: str | os.PathLike | bytes, size: int) -> np.ndarray:
             return np.asarray(image)
     except UnidentifiedImageError as err:
         empty = len(source) == 0 if isinstance(source, bytes) else Path(source).stat().st_size == 0
-        reason = "the file is empty" if empty else "not a JPEG or PNG picture"
+        reason = "the file is empty" if empty else "not a picture"
         raise UnreadableImageError(f"{prefix}{reason}") from err
     except Exception as err:  # decoders raise nearly anything: struct.error for damaged EXIF
         raise UnreadableImageError(f"{prefix}{str(err) or type(err).__name__}") from err

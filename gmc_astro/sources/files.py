@@ -221,7 +221,8 @@ def find_files(pattern: str | os.PathLike) -> list[str]:
     """
     pattern = os.fspath(pattern)
     if os.path.isdir(pattern):
-        found = [str(p) for p in Path(pattern).rglob("*") if p.is_file() and _is_image(p.name)]
+        below = Path(pattern).rglob("*")  # links to nothing are rows that cannot be read
+        found = [str(p) for p in below if _is_image(p.name) and not p.is_dir()]
         if not found:
             raise InputError(f"folder {pattern} holds no file with suffix {', '.join(SUFFIXES)}")
         return sorted(found)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import numpy as np
 from astropy import units as u
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 
 from gmc_astro._tables import words
@@ -21,7 +22,15 @@ COLUMNS = (
     ("raj2000", "dej2000"),
     ("ra_deg", "dec_deg"),
     ("alpha_j2000", "delta_j2000"),
+    ("alphawin_j2000", "deltawin_j2000"),
+    ("_raj2000", "_dej2000"),
+    ("ra_icrs", "de_icrs"),
+    ("right_ascension", "declination"),
+    ("target_ra", "target_dec"),  # DESI
+    ("ra_mean", "dec_mean"),
+    ("ramean", "decmean"),  # Pan-STARRS
 )
+_SIXTIES = re.compile(r"\d *[:hdms ]")  # 12:19:24, 12h19m24s, 12 19 24
 IDS = ("id", "galaxy_id", "object_id", "objid", "dr7objid", "source_id", "name", "iauname")
 
 
@@ -31,8 +40,8 @@ def positions_in(table: Table) -> SkyCoord | None:
     Parameters
     ----------
     table : `~astropy.table.Table`
-        A SkyCoord column, or columns ``ra`` and ``dec`` (also ``RAJ2000``, ``DEJ2000``; without
-        a unit: degrees) in any case.
+        A SkyCoord column, or columns ``ra`` and ``dec`` (or other names of `COLUMNS`; without a
+        unit: degrees, or sexagesimal text, of hours for a right ascension) in any case.
 
     Returns
     -------
@@ -45,7 +54,10 @@ def positions_in(table: Table) -> SkyCoord | None:
     names = {name.lower(): name for name in table.colnames}
     for pair in COLUMNS:
         if set(pair) <= set(names):
-            return sky_positions(*(_degrees(table, names[name]) for name in pair))
+            hours = (u.hourangle, u.deg)
+            return sky_positions(
+                *(_degrees(table, names[name], own) for name, own in zip(pair, hours, strict=True))
+            )
     return None
 
 
@@ -67,17 +79,32 @@ def sky_positions(ra: u.Quantity, dec: u.Quantity) -> SkyCoord:
     return SkyCoord(*(np.where(on_sky, values, np.nan * u.deg) for values in (ra, dec)))
 
 
-def _degrees(table: Table, name: str) -> u.Quantity:
+def _degrees(table: Table, name: str, sexagesimal: u.UnitBase) -> u.Quantity:
     """A column as degrees, NaN where it is masked."""
     column = table[name]
     unit = getattr(column, "unit", None) or u.deg
     mask = np.broadcast_to(getattr(column, "mask", False), len(column))
+    values = np.array(getattr(column, "value", column))
     try:
-        values = np.array(getattr(column, "value", column), dtype=float)
+        if values.dtype.kind in "USO":
+            return _read_angles(np.char.strip(words(column)), unit, sexagesimal)
+        values = values.astype(float)
         values[mask] = np.nan
         return u.Quantity(values, unit).to(u.deg)
     except (ValueError, TypeError, u.UnitConversionError) as err:
-        raise InputError(f"column {name} does not hold angles: {err}") from err
+        shown = re.sub(r"np\.str_\((.*?)\)", r"\1", str(err))
+        raise InputError(f"column {name} does not hold angles: {shown}") from err
+
+
+def _read_angles(texts: np.ndarray, unit: u.UnitBase, sexagesimal: u.UnitBase) -> u.Quantity:
+    """Angles in words: numbers in a unit, or sexagesimal; NaN where there is none."""
+    degrees = np.full(len(texts), np.nan)
+    sixties = np.array([_SIXTIES.search(text) is not None for text in texts.tolist()], bool)
+    numbers = (texts != "") & ~sixties
+    degrees[numbers] = u.Quantity(texts[numbers].astype(float), unit).to_value(u.deg)
+    if sixties.any():
+        degrees[sixties] = Angle(texts[sixties].tolist(), sexagesimal).to_value(u.deg)
+    return degrees * u.deg
 
 
 def positions_of(images: Any) -> SkyCoord:
@@ -105,8 +132,9 @@ def positions_of(images: Any) -> SkyCoord:
         coords = positions_in(images)
         if coords is None:
             raise InputError(
-                f"the table has no positions: neither a SkyCoord column nor ra and dec; "
-                f"its columns are {images.colnames}"
+                "the table has no positions: neither a SkyCoord column nor ra and dec (nor "
+                f"{', '.join(' and '.join(pair) for pair in COLUMNS[1:4])}...); its columns are "
+                f"{images.colnames}: rename two of them"
             )
         return coords
     if isinstance(images, str | os.PathLike):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import warnings
 from collections.abc import Collection
+from itertools import takewhile
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from astropy.io import fits
+from astropy.io import ascii, fits
 from astropy.table import MaskedColumn, Table
 
 from gmc_astro._tables import ZIPPED, text_format, words
@@ -26,8 +28,8 @@ __all__ = [
 ]
 
 FILE_COLUMNS = ("file", "filename", "file_name", "file_loc", "path", "image")
-_TEXT_SUFFIXES = (".csv", ".tsv", ".ecsv", ".vot", ".xml")
-CATALOG_SUFFIXES = (*_TEXT_SUFFIXES, *(s + ZIPPED for s in _TEXT_SUFFIXES), ".parquet", ".txt")
+_TEXT_SUFFIXES = (".csv", ".tsv", ".ecsv", ".vot", ".xml", ".txt", ".dat")
+CATALOG_SUFFIXES = (*_TEXT_SUFFIXES, *(s + ZIPPED for s in _TEXT_SUFFIXES), ".parquet")
 
 
 def read_catalog(path: str | os.PathLike) -> Table:
@@ -36,7 +38,9 @@ def read_catalog(path: str | os.PathLike) -> Table:
     Parameters
     ----------
     path : path-like
-        CSV, ECSV, VOTable or tab-separated table, zipped (``.gz``) or not, Parquet or FITS.
+        CSV, ECSV, VOTable or tab-separated table, zipped (``.gz``) or not, Parquet or FITS. What
+        is called CSV may begin with comments (``#``) or a byte order mark, and have semicolons,
+        tabs or bars between its columns.
 
     Returns
     -------
@@ -67,9 +71,35 @@ def read_catalog(path: str | os.PathLike) -> Table:
         if path.suffix == ".parquet" and b"table_meta_yaml" not in _parquet_notes(path):
             file = pq.ParquetFile(path)
             return as_table(file.read(plain_names(file.schema_arrow)))
+        if path.suffix.lower() == ".csv" and (table := _other_csv(path)) is not None:
+            return table
         return Table.read(path, format=text_format(path))
     except Exception as err:  # each of astropy's readers raises its own kinds
         raise InputError(f"{path} cannot be read as a table: {str(err).splitlines()[0]}") from err
+
+
+def _other_csv(path: Path) -> Table | None:
+    """A table that spreadsheets and archives call CSV, with more or other signs than commas."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    marked, top = head.startswith(codecs.BOM_UTF8), head.decode("utf-8-sig", "replace")
+    lines = [line for line in top.splitlines() if line.strip()]
+    comments = list(takewhile(lambda line: line.startswith("#"), lines))
+    first = next(iter(lines[len(comments) :]), "")
+    delimiter = next((sign for sign in ",;\t|" if sign in first), ",")
+    if delimiter == "," and not marked and not comments:
+        return None
+    text = path.read_text("utf-8-sig")
+    if comments and _names(comments[-1], first, delimiter):
+        text = text.replace(comments[-1], comments[-1].lstrip("# "), 1)
+    return ascii.read(text, format="basic", delimiter=delimiter, guess=False, comment="#")
+
+
+def _names(comment: str, row: str, delimiter: str) -> bool:
+    """Whether a comment names the columns of the row below, which has numbers."""
+    fields = row.split(delimiter)
+    numbers = [field for field in fields if field.strip().lstrip("+-.").replace(".", "").isdigit()]
+    return bool(numbers) and comment.count(delimiter) == len(fields) - 1
 
 
 def _parquet_notes(path: Path) -> Collection[bytes]:

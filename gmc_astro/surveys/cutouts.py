@@ -258,7 +258,8 @@ def fetch_cutouts(
     source : `CutoutSource`
         A row for each position, in order. Rows that cannot be had keep their place, with a
         status: ``"outside footprint"``, ``"no data in band g"``, ``"server error (503) after 5
-        tries"``, ``"timed out after 5 tries"``, ``"not an image: ..."``, ``"masked"``.
+        tries"``, ``"timed out after 5 tries"``, ``"not an image: ..."``, ``"no position
+        (masked, or not on the sky)"``.
 
     Raises
     ------

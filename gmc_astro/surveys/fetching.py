@@ -106,7 +106,7 @@ class Fetching:
     def row(self, i: int) -> Row:
         """Fetch and frame one position; whatever goes wrong becomes its status."""
         if not np.isfinite(self._ra[i] + self._dec[i]):
-            return Row(None, "masked")
+            return Row(None, "no position (masked, or not on the sky)")
         if not self._inside[i]:
             return Row(None, "outside footprint")
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,10 +17,11 @@ from gmc_astro.exceptions import SurveyError
 from gmc_astro.surveys.body import plain_text
 from gmc_astro.surveys.conf import conf
 
-__all__ = ["Host", "ask", "host_of", "new_session"]
+__all__ = ["Host", "ask", "gave_up", "host_of", "new_session"]
 
 T = TypeVar("T")
 
+_GAVE_UP = re.compile(r" after \d+ (?:tries|try)\b")
 TRANSIENT = (429, 500, 502, 503, 504)
 
 
@@ -140,6 +142,22 @@ def ask(
                 raise
             reason = str(err)
     raise SurveyError(f"{reason} after {tries} {'tries' if tries > 1 else 'try'}")
+
+
+def gave_up(status: str) -> bool:
+    """Tell a failure that another try may mend from one that stays.
+
+    Parameters
+    ----------
+    status : str
+        Status of a row.
+
+    Returns
+    -------
+    gave_up : bool
+        True where a server did not answer, after as many tries as are made.
+    """
+    return _GAVE_UP.search(status) is not None
 
 
 def _message(response: requests.Response) -> str:

@@ -15,6 +15,8 @@ from gmc_astro.catalogs import merge_catalog, open_embeddings, read_report
 from gmc_astro.exceptions import InputError, OutputError
 from gmc_astro.learning import read_table, write_table
 from gmc_astro.learning.table_io import TABLE_FORMATS
+from gmc_astro.surveys import conf
+from gmc_astro.testing import Fault, Faults, serve_surveys
 
 OPTIONS = {"rows_per_shard": 16, "embeddings": "float32"}
 ROWS = 320
@@ -262,3 +264,25 @@ def test_no_run(tmp_path):
     for ask in (read_report, open_embeddings, lambda folder: merge_catalog(folder, "x.fits")):
         with pytest.raises(InputError, match="holds no"):
             ask(tmp_path)
+
+
+def test_what_a_survey_did_not_answer_is_asked_for_again(classifier, tmp_path):
+    """Rows that have an answer, good or bad, are as they were; the run is the same."""
+    table = Table({"ra": [150.0, 151.0, 152.0, 153.0], "dec": [2.0, 3.0, 89.0, 4.0]})
+    options = {"survey": "decals", "framing": "fixed", "size": 32, "rows_per_shard": 2}
+    options |= {"cache": str(tmp_path / "cache")}
+    quick = (conf.set_temp("tries", 2), conf.set_temp("pause", 0.01))
+    with serve_surveys(galaxies=4) as server, quick[0], quick[1]:
+        server.faults = Faults((Fault("overloaded", "server error (503)"),), share=1.0)
+        with pytest.warns(UserWarning, match="colours"):
+            run = classify_catalog(classifier, table, tmp_path / "run", **options)
+        failed = read_report(run)["failed"]
+        assert failed == {"server error (503) after 2 tries": 3, "outside footprint": 1}
+        server.faults = Faults(())
+        with pytest.warns(UserWarning, match="colours"):
+            classify_catalog(classifier, table, run, **options)
+        assert read_report(run)["failed"] == {"outside footprint": 1}
+        asked = sum(server.answers.values())
+        with pytest.warns(UserWarning, match="colours"):
+            classify_catalog(classifier, table, run, **options)
+        assert sum(server.answers.values()) == asked

@@ -503,3 +503,33 @@ def test_real_fits_files(data_folder, tmp_path):
     ((name, reason),) = failed.items()
     assert "trunc" in name.lower() or "trunc" in reason.lower()
     assert reason in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [("classify", "labels.csv"), ("classify", "00.png"), ("captions", "labels.csv")]
+)
+def test_no_output_takes_the_place_of_its_input(folder, tiny_folder, command):
+    name, given = command
+    before = (folder / given).read_bytes()
+    model = ["--model", tiny_folder, "--classes", "a,b"] if name == "classify" else []
+    (folder / "link.csv").symlink_to(given)
+    for output in (given, "link.csv"):
+        args = (name, folder / given, "-o", folder / output, "--overwrite", *model)
+        assert "is read from: give another name" in run(*args, code=2).stderr
+    assert (folder / given).read_bytes() == before
+
+
+def test_a_fit_says_which_images_it_lacked(folder, tiny_folder):
+    (folder / "07.png").write_bytes(b"broken")
+    with pytest.warns(UserWarning, match="1 of 40 labelled images cannot be had and teach nothing"):
+        result = run(
+            *("fit", folder / "labels.csv", "--model", tiny_folder, "-o", folder / "model"), code=1
+        )
+    assert "Labelled images: 39" in result.stdout
+    assert (folder / "model" / "head.safetensors").exists()
+
+
+def test_a_file_of_classes_with_something_else_in_it(folder, tiny_folder):
+    (folder / "c.toml").write_text('yes = ["a ring galaxy"]\nno = 3\n')
+    args = ("classify", folder / "00.png", "--model", tiny_folder, "--classes", folder / "c.toml")
+    assert "class 'no' has prompts 3: give a sentence" in run(*args, code=2).stderr

@@ -202,3 +202,12 @@ def test_classify_a_position_and_a_catalogue(server, catalogue, tiny_folder, tmp
     table = read_table(out)
     assert table["label"].mask.tolist() == [False] * 5 + [True]
     assert table["status"][-1] == "outside footprint"
+
+
+def test_an_output_that_is_no_hdf5_or_the_catalogue(catalogue, server):
+    def said(output):
+        given = ["cutouts", str(catalogue), "-o", str(output), "--overwrite"]
+        return CliRunner().invoke(main, given).stderr
+
+    assert "will be HDF5: give it the suffix .h5 or .hdf5" in said(catalogue.with_suffix(".fits"))
+    assert "is read from: give another name" in said(catalogue)

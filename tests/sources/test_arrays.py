@@ -96,3 +96,10 @@ def test_images_of_two_sizes():
 def test_an_open_source_passes_through():
     source = ArraySource(np.zeros((1, 4, 4, 3), np.uint8))
     assert open_images(source) is source
+
+
+def test_integers_are_not_said_to_be_shades():
+    with pytest.raises(InputError, match=r"if they are from 0 to 255, convert .* scale them"):
+        ArraySource(np.zeros((2, 8, 8, 3), np.uint16))
+    with pytest.raises(InputError, match="give one array of numbers, or files"):
+        ArraySource(np.array([[1, 2], "a"], dtype=object))

@@ -14,7 +14,8 @@ from PIL import Image
 from gmc_astro.exceptions import GmcAstroWarning, InputError
 from gmc_astro.imaging import GZ_DECALS, LEGACY_DR9, SDSS_LUPTON
 from gmc_astro.morphology.columns import ids_of, open_table
-from gmc_astro.sources import FileSource, open_images
+from gmc_astro.sources import FileSource, open_images, read_catalog
+from gmc_astro.sources.positions import positions_in
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_a_folder_has_one_row_a_file_and_says_why_a_row_failed(folder):
     assert status["a.jpg"] == status["cube.fits"] == status["deep/b.png"] == "ok"
     assert status["c_empty.jpg"] == "unreadable: the file is empty"
     assert "runcated" in status["d_cut.jpg"]
-    assert status["e_text.png"] == "unreadable: not a JPEG or PNG picture"
+    assert status["e_text.png"] == "unreadable: not a picture"
     assert batch.images.shape == (6, 32, 32, 3)
     assert not batch.images[~batch.ok].any()
     assert batch.images[batch.ok].any(axis=(1, 2, 3)).all()
@@ -347,3 +348,52 @@ def test_a_size_that_is_none(folder):
 def test_unknown_framing(cube):
     with pytest.raises(InputError, match="framing='tight'"):
         open_images(cube, framing="tight")
+
+
+def test_pictures_of_all_kinds_are_found_and_links_to_nothing_are_rows(tmp_path):
+    picture = Image.fromarray(np.full((40, 40, 3), 90, np.uint8))
+    suffixes = (".tif", ".tiff", ".webp", ".gif", ".bmp", ".png")
+    for suffix in suffixes:
+        picture.save(tmp_path / f"a{suffix}")
+    (tmp_path / "lost.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    source = open_images(tmp_path, size=32)
+    status = dict(zip(source.ids.tolist(), source.read().status.tolist(), strict=True))
+    assert status == {f"a{suffix}": "ok" for suffix in suffixes} | {
+        "lost.jpg": "unreadable: no such file"
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("plain.csv", "name,ra,dec\nNGC 1;2,1.5,-2\n"),
+        ("mark.csv", "\ufeffname,ra,dec\nNGC 1;2,1.5,-2\n"),
+        ("comments.csv", "# of 2026, by us\n#\nname,ra,dec\nNGC 1;2,1.5,-2\n"),
+        ("header.csv", "# a catalogue\n#name,ra,dec\nNGC 1;2,1.5,-2\n"),
+        ("semicolons.csv", 'name;ra;dec\n"NGC 1;2";1.5;-2\n'),
+        ("tabs.csv", "name\tra\tdec\nNGC 1;2\t1.5\t-2\n"),
+        ("bars.csv", "name|ra|dec\nNGC 1;2|1.5|-2\n"),
+        ("blanks.txt", 'name ra dec\n"NGC 1;2" 1.5 -2\n'),
+    ],
+)
+def test_tables_that_are_called_csv(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    table = read_catalog(tmp_path / name)
+    assert table.colnames == ["name", "ra", "dec"]
+    assert tuple(table[0]) == ("NGC 1;2", 1.5, -2)
+
+
+def test_positions_in_words_in_a_table():
+    texts = {"RA": ["12:19:24", "12 19 24.0", "12h19m24s", "184.85", ""]}
+    texts["DEC"] = ["-00:47:24", "-00 47 24", "-0d47m24s", " -0.79 ", ""]
+    coords = positions_in(Table(texts))
+    np.testing.assert_allclose(coords.ra.deg, [184.85] * 4 + [np.nan])
+    np.testing.assert_allclose(coords.dec.deg, [-0.79] * 4 + [np.nan])
+    with pytest.raises(InputError, match=r"column RA does not hold angles: .*'north'"):
+        positions_in(Table({"RA": ["north"], "DEC": ["1"]}))
+
+
+@pytest.mark.parametrize("names", [("TARGET_RA", "TARGET_DEC"), ("raMean", "decMean")])
+def test_names_of_positions_in_surveys(names):
+    coords = positions_in(Table([[10.0], [-5.0]], names=names))
+    assert (coords.ra.deg, coords.dec.deg) == (10, -5)

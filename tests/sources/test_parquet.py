@@ -92,7 +92,7 @@ def test_pictures_that_are_missing_or_broken(tmp_path, encoded):
     batch = open_images(path, size=48).read()
     assert batch.ok.tolist() == [True, False, False, False]
     assert batch.status[1] == "no image given"
-    assert batch.status[2] == "unreadable: not a JPEG or PNG picture"
+    assert batch.status[2] == "unreadable: not a picture"
 
 
 def test_records_of_bytes(tmp_path, encoded, pictures):

@@ -32,6 +32,7 @@ from gmc_astro.testing import (
     serve_surveys,
 )
 
+NOWHERE = "no position (masked, or not on the sky)"
 SMALL = {"framing": "fixed", "size": 32, "progress": False}
 
 
@@ -194,13 +195,13 @@ def test_masked_and_infinite_positions_keep_their_place(server):
 
     ra = Masked([150.0, 150.1, 150.2], mask=[False, True, False]) * u.deg
     coords = SkyCoord(ra, [2.0, 2.0, np.nan] * u.deg)
-    assert statuses(coords) == ["ok", "masked", "masked"]
+    assert statuses(coords) == ["ok", NOWHERE, NOWHERE]
 
 
 def test_a_position_that_is_not_on_the_sky_is_masked(server):
     table = QTable({"ra": [150.0, -999, 150.0], "dec": [2.0, -999, 99.99]})
     source = open_images(table, cache=False, survey="decals", **SMALL)
-    assert source.read().status.tolist() == ["ok", "masked", "masked"]
+    assert source.read().status.tolist() == ["ok", NOWHERE, NOWHERE]
 
 
 def test_outside_the_footprint_nobody_is_asked(server):
