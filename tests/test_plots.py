@@ -298,6 +298,7 @@ def test_reliability_leaves_out_rows_without_a_target():
         (lambda: plots.reliability([0.9, 0.4], [0, 1]), r"of shape \(2,\) are not \(N, K\)"),
         (lambda: plots.reliability([[0.9, 0.1]], [0], bins=0), "bins=0 is less than 1"),
         (lambda: plots.reliability({}, [0]), "the mapping is empty"),
+        (lambda: plots.reliability([[0.9, 0.1]], ["a"]), "of dtype <U1 are no numbers of classes"),
         (lambda: plots.confusion([0], {}, ["a"]), "the mapping is empty"),
         (lambda: plots.embedding_map([]), r"shape \(0,\) are not \(N, D\)"),
     ],

@@ -98,7 +98,8 @@ def check_folder(folder: str | os.PathLike, *, overwrite: bool = False) -> Path:
     gmc_astro.exceptions.CheckpointError
         If the folder exists and ``overwrite`` is False.
     gmc_astro.exceptions.InputError
-        If it is the working directory, a file, or holds what is not of a checkpoint.
+        If it is the working directory, a file, or holds what is not of a checkpoint, or ``dtype`` is
+        neither.
     gmc_astro.exceptions.OutputError
         If it cannot be written.
 
@@ -183,7 +184,8 @@ def write_checkpoint(
     gmc_astro.exceptions.CheckpointError
         If the folder exists and ``overwrite`` is False.
     gmc_astro.exceptions.InputError
-        If it is the working directory, a file, or holds what is not of a checkpoint.
+        If it is the working directory, a file, or holds what is not of a checkpoint, or ``dtype`` is
+        neither.
     gmc_astro.exceptions.OutputError
         If it cannot be written.
 
@@ -202,6 +204,8 @@ def write_checkpoint(
     >>> checkpoint.encoder.dim
     256
     """
+    if dtype not in ("float32", "float16"):
+        raise InputError(f"dtype={dtype!r} is not one of ('float32', 'float16')")
     folder = check_folder(folder, overwrite=overwrite)
     place = folder.resolve()  # where a link leads
     with writing(folder):

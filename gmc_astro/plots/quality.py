@@ -156,7 +156,10 @@ def reliability(
     >>> from gmc_astro.plots import reliability
     >>> figure = reliability([[0.9, 0.1], [0.4, 0.6]], [0, 1])
     """
-    true = np.ma.asarray(targets).filled(-1)
+    true = np.ma.asarray(targets)
+    if true.dtype.kind not in "iub":
+        raise InputError(f"targets of dtype {true.dtype} are no numbers of classes, 0 to K - 1")
+    true = true.astype(int).filled(-1)
     panels = _panels(probabilities, len(true))
     if bins < 1:
         raise InputError(f"bins={bins} is less than 1")

@@ -117,7 +117,7 @@ def _check(images: np.ndarray) -> np.ndarray:
     if dtype.kind == "O":
         remedy = "give one array of numbers, or files"
     elif images.ndim == 3 and shape[-1] == 3:
-        remedy = "one image needs a first axis: images[np.newaxis]"
+        remedy = "one image needs a first axis: images[np.newaxis], or a list around it"
     elif images.ndim == 4 and shape[1] == 3 and shape[-1] != 3:
         remedy = "colours come last: images.transpose(0, 2, 3, 1)"
     elif images.ndim != 4 or shape[-1] != 3:

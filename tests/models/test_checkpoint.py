@@ -256,3 +256,8 @@ def test_broken_json_is_named(folder):
 def test_a_file_is_not_a_checkpoint(tmp_path):
     with pytest.raises(CheckpointError, match="a checkpoint is a folder"):
         read_checkpoint(tmp_path / "nothing")
+
+
+def test_weights_are_kept_as_floats(tiny_encoder, tmp_path):
+    with pytest.raises(InputError, match="dtype='int8' is not one of"):
+        write_checkpoint(tmp_path / "model", tiny_encoder, dtype="int8")
