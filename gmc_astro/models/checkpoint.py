@@ -98,8 +98,7 @@ def check_folder(folder: str | os.PathLike, *, overwrite: bool = False) -> Path:
     gmc_astro.exceptions.CheckpointError
         If the folder exists and ``overwrite`` is False.
     gmc_astro.exceptions.InputError
-        If it is the working directory, a file, or holds what is not of a checkpoint, or ``dtype`` is
-        neither.
+        If it is the working directory, a file, or holds what is not of a checkpoint.
     gmc_astro.exceptions.OutputError
         If it cannot be written.
 
@@ -184,8 +183,8 @@ def write_checkpoint(
     gmc_astro.exceptions.CheckpointError
         If the folder exists and ``overwrite`` is False.
     gmc_astro.exceptions.InputError
-        If it is the working directory, a file, or holds what is not of a checkpoint, or ``dtype`` is
-        neither.
+        If it is the working directory, a file, or holds what is not of a checkpoint; or if
+        ``dtype`` is neither.
     gmc_astro.exceptions.OutputError
         If it cannot be written.
 
