@@ -193,7 +193,8 @@ def split_tables(
     Returns
     -------
     training, held_out : `TrainingSet`
-        No id is in both: of an id in several tables, no row is trained on where one is held out.
+        No id of a table is in both parts of it. Tables may number their galaxies each in its own
+        way: a galaxy in two of them is found by its image (`~gmc_astro.learning.find_leaks`).
 
     Raises
     ------
@@ -226,9 +227,7 @@ def split_tables(
         kept, held = part.split(holdouts.get(name, holdout))
         training += [kept] * repeats.get(name, 1)
         held_out.append(held)
-    apart = TrainingSet.concatenate(held_out)
-    seen = TrainingSet.concatenate(training)
-    return seen.without(sorted({*apart.votes.ids} & {*seen.votes.ids})), apart
+    return TrainingSet.concatenate(training), TrainingSet.concatenate(held_out)
 
 
 def measure_shapes(source: ImageSource, *, progress: bool = False) -> dict[str, np.ndarray]:

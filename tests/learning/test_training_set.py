@@ -1,7 +1,5 @@
 """Training sets out of tables of labelled files."""
 
-import shutil
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -62,14 +60,6 @@ def test_tables_have_shares_and_weights_of_their_own(folder, tmp_path):
     twice, _ = split_tables([folder, other], repeats={"other": 2}, **options)
     assert twice.votes.ids.tolist() == [*training.votes.ids, "y"]
     assert len(twice) == len(twice.paths)
-
-
-def test_what_one_table_holds_out_no_other_trains_on(folder, tmp_path):
-    other = shutil.copytree(folder, tmp_path / "other")
-    training, held_out = split_tables([folder, other], holdout=0, holdouts={"other": 0.5})
-    assert 10 < len(held_out) < 30
-    assert not {*training.votes.ids} & {*held_out.votes.ids}
-    assert {*training.votes.ids} | {*held_out.votes.ids} == {*TrainingSet.read([folder]).votes.ids}
 
 
 def test_two_tables_of_one_name_are_both_read(folder, tmp_path):
