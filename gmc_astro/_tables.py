@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy.io import ascii
 from astropy.table import Table
 
-__all__ = ["ZIPPED", "frame_as_table", "is_missing", "text_format", "words"]
+__all__ = ["ZIPPED", "frame_as_table", "is_missing", "read_text_table", "text_format", "words"]
 
 ZIPPED = ".gz"  # after the suffix of a table in text
 #: What astropy calls the formats that it cannot tell by name or contents, zipped ones neither.
@@ -55,6 +59,51 @@ def text_format(path: str | os.PathLike) -> str | None:
     """
     name = os.fspath(path).lower().removesuffix(ZIPPED)
     return _FORMATS.get(os.path.splitext(name)[1])
+
+
+def read_text_table(path: Path, **options: Any) -> Table:
+    """Read a table by its file's name; what is called CSV may be of several kinds.
+
+    Comments (``#``) or a byte order mark may stand at its beginning, and semicolons, tabs or bars
+    between its columns, as spreadsheets and archives write it.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        File of any format that astropy reads.
+    **options
+        Of astropy's reader.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        The table.
+    """
+    if path.suffix.lower() != ".csv":
+        return Table.read(path, format=text_format(path), **options)
+    with path.open("rb") as file:
+        head = file.read(4096)
+    top = [line for line in head.decode("utf-8-sig", "replace").splitlines() if line.strip()]
+    comments = list(takewhile(lambda line: line.startswith("#"), top))
+    first = next(iter(top[len(comments) :]), "")
+    sign = next((sign for sign in ",;\t|" if sign in first), ",")
+    if sign == "," and not comments and not head.startswith(codecs.BOM_UTF8):
+        return Table.read(path, format="ascii.csv", **options)
+    text = path.read_text("utf-8-sig").lstrip("\r\n")
+    for comment in comments:
+        text = text[len(comment) :].lstrip("\r\n")
+    if comments and _names_columns(comments[-1], first, sign):
+        text = f"{comments[-1].lstrip('# ')}\n{text}"
+    kind = "tab" if sign == "\t" else "csv"
+    return ascii.read(text, format=kind, delimiter=sign, guess=False, **options)
+
+
+def _names_columns(comment: str, row: str, sign: str) -> bool:
+    """Whether a comment names the columns of the row below: "#ra,dec" above "1.5,2"."""
+    fields = row.split(sign)
+    numbers = [field for field in fields if field.strip().lstrip("+-.").replace(".", "").isdigit()]
+    names = bool(numbers) or not comment.startswith("# ")
+    return names and comment.count(sign) == len(fields) - 1
 
 
 def is_missing(value: Any) -> bool:

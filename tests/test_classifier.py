@@ -498,5 +498,7 @@ def test_a_fit_without_classes_keeps_those_of_the_model(pictures):
     own.fit(pictures, [known[0], known[3]] * 20)
     assert own.classes_.tolist() == known
     assert own.predict_proba(pictures[:2]).shape == (2, 5)
+    own.fit(pictures, {known[0]: [0.9, 0.1] * 20, known[2]: [0.1, 0.9] * 20})
+    assert own.classes_.tolist() == known
     own.fit(pictures, [known[0], "ring"] * 20)
     assert own.classes_.tolist() == sorted([known[0], "ring"])

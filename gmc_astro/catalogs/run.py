@@ -129,7 +129,8 @@ def classify_catalog(
     Notes
     -----
     A row that cannot be had keeps its place with a status and a masked label. Where a survey did
-    not answer, the same run asks again for the ranges of such rows. Killing the run
+    not answer, a run that is over asks again, when it is started anew, for the whole ranges of such
+    rows (others come from the cache of cutouts). Killing the run
     at any moment and starting it again gives the same bytes as an undisturbed one, whatever the
     engine, as long as the kind of processor and the versions of the packages are the same.
 
@@ -165,6 +166,8 @@ def classify_catalog(
     shards.make()
     if rank.leads:
         _check_all(shards, job.ranges)
+        if not job.claims().folder.exists():  # of a run that is over: nobody is at work
+            _ask_again(shards, job.ranges)
     finished = sum(len(rows) for rows in job.ranges if shards.is_finished(rows))
     show = progress and rank.leads
     with tqdm(
@@ -290,10 +293,16 @@ def _rows(total: int) -> int:
 
 
 def _check_all(shards: Shards, ranges: list[RowRange]) -> None:
-    """Make anew what was damaged, and what a survey may answer at another try."""
+    """Look at every finished range, so that a damaged one is made anew."""
     for rows in ranges:
-        good = shards.is_finished(rows) and shards.check(rows)
-        if good and any(map(gave_up, shards.record(rows)["failed"])):
+        if shards.is_finished(rows):
+            shards.check(rows)
+
+
+def _ask_again(shards: Shards, ranges: list[RowRange]) -> None:
+    """Make the ranges anew that have rows for which a survey gave up."""
+    for rows in ranges:
+        if shards.is_finished(rows) and any(map(gave_up, shards.record(rows)["failed"])):
             shards.forget(rows)
 
 

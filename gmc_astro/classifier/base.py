@@ -220,7 +220,7 @@ class ModelUser(ClassifierMixin, BaseEstimator):
         return ClassScheme.from_any(classes)
 
 
-def warn_of_lost(status: np.ndarray, labelled: np.ndarray, what: str) -> None:
+def warn_of_lost(status: np.ndarray, labelled: np.ndarray, what: str, *, deep: int = 1) -> None:
     """Say that images of labelled rows could not be had.
 
     Parameters
@@ -231,6 +231,8 @@ def warn_of_lost(status: np.ndarray, labelled: np.ndarray, what: str) -> None:
         Which have a label.
     what : str
         What becomes of such rows.
+    deep : int, optional
+        Calls between the user's own and this one.
     """
     lost = np.flatnonzero(labelled & ~is_ok(status))
     if len(lost):
@@ -238,5 +240,5 @@ def warn_of_lost(status: np.ndarray, labelled: np.ndarray, what: str) -> None:
             f"{len(lost)} of {labelled.sum()} labelled images cannot be had and {what}, such as "
             f"row {lost[0]}: {status[lost[0]]}",
             GmcAstroWarning,
-            stacklevel=4,
+            stacklevel=deep + 2,
         )

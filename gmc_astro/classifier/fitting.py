@@ -241,9 +241,12 @@ class Fitting(Predicting):
             own = self._scheme(None)
         except NoClassesError:
             return shares, ClassScheme.from_any(names)
-        if set(names) <= set(own.names):
-            return class_shares(labels, own.names)[0], own
-        return shares, ClassScheme.from_any(names)
+        if not set(names) <= set(own.names):
+            return shares, ClassScheme.from_any(names)
+        of_all = np.zeros((len(shares), len(own.names)))
+        of_all[:, [own.names.index(name) for name in names]] = shares
+        of_all[np.isnan(shares).any(axis=1)] = np.nan
+        return of_all, own
 
     def _learn(self, labelled: Labelled, method: str) -> GalaxyMorphologyClassifier:
         """Fit, calibrate, and keep what was learnt."""
@@ -278,7 +281,7 @@ class Fitting(Predicting):
         weights = _weights(sample_weight, len(opened))
         embedded = self._embed(opened, self._views(scheme), progress, encoder)
         rows = _labelled_rows(embedded.ok, shares, weights)
-        warn_of_lost(embedded.status, np.isfinite(shares).all(axis=1), "teach nothing")
+        warn_of_lost(embedded.status, np.isfinite(shares).all(axis=1), "teach nothing", deep=2)
         return Labelled(
             encoder,
             scheme,

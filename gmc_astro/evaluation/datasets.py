@@ -158,6 +158,8 @@ class Dataset:
     def __post_init__(self) -> None:
         own = {"images": np.asarray(self.images), "ids": np.asarray(self.ids).astype(str)}
         own["targets"] = np.asarray(self.targets)
+        if self.test_ids is not None:
+            own["test_ids"] = tuple(map(str, self.test_ids))
         for name, values in own.items():
             object.__setattr__(self, name, values)
         if not len(self.images) == len(self.ids) == len(self.targets):
@@ -171,7 +173,7 @@ class Dataset:
                 f"targets of dtype {self.targets.dtype} must be integers from 0 to {classes - 1}, "
                 f"the numbers of the classes {list(self.scheme.names)}"
             )
-        if unknown := sorted({*map(str, self.test_ids or ())} - {*self.ids.tolist()}):
+        if unknown := sorted({*(self.test_ids or ())} - {*self.ids.tolist()}):
             raise InputError(f"test ids {unknown[:5]} are not among the ids of the data set")
 
     def __len__(self) -> int:
@@ -264,7 +266,8 @@ def load_dataset(
         Largest side in pixels at which images are held. Smaller ones stay as they are in the
         public data sets, and are enlarged in a folder, whose files may have any size.
     classes : ClassScheme, sequence or mapping, optional
-        Classes of a folder; default is the labels that occur, in order of the alphabet.
+        Classes of a folder; default is the labels that occur, in order of the alphabet, and
+        integers by size.
     download : bool, optional
         Download files that are not there, where it is known from where.
     progress : bool, optional
@@ -373,6 +376,8 @@ def _load_folder(path: str | os.PathLike | None, size: int, classes: Any) -> Dat
     else:
         raise InputError(f"{path} is not a folder and not a table of files and labels")
     scheme = None if classes is None else ClassScheme.from_any(classes)
+    if labels.dtype.kind == "b":
+        labels = labels.astype(str)
     targets, names = encode_labels(labels, None if scheme is None else scheme.names)
     source = FileSource(files, size=size, ids=ids)
     images, targets, ids, left_out = _read_images(source, targets, size)

@@ -220,8 +220,9 @@ def write_checkpoint(
                 place.replace(old)
             try:
                 temporary.replace(place)
-            except OSError:
-                old.replace(place)
+            except BaseException:
+                if old.exists():
+                    old.replace(place)
                 raise
             shutil.rmtree(old, ignore_errors=True)
         finally:

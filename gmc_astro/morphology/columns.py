@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
 
-from gmc_astro._tables import text_format, words
+from gmc_astro._tables import read_text_table, text_format, words
 from gmc_astro.exceptions import VoteTableError
 
 __all__ = ["fraction", "ids_of", "number", "open_table", "text"]
@@ -53,12 +54,12 @@ def open_table(path: str | os.PathLike) -> Table:
         path = path / "labels.csv"
     if not path.is_file():
         raise VoteTableError(f"{path} is not a file")
-    options = {"format": text_format(path)}
-    if options["format"] in ("ascii.csv", "ascii.tab"):
+    options: dict[str, Any] = {}
+    if text_format(path) in ("ascii.csv", "ascii.tab"):
         as_words = dict.fromkeys((*ID_COLUMNS, "question", "answer", "label", "gz2_class"), str)
-        options |= {"converters": as_words, "fast_reader": True}
+        options = {"converters": as_words, "fast_reader": True}
     try:
-        return Table.read(path, **options)
+        return read_text_table(path, **options)
     except Exception as err:  # each of astropy's readers raises its own kinds
         reason = str(err).strip().splitlines() or [type(err).__name__]
         raise VoteTableError(f"{path} cannot be read as a table: {reason[0]}") from err

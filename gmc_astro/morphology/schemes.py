@@ -145,10 +145,13 @@ def _text(name: object) -> str:
 
 def _prompts(name: Any, given: Any) -> tuple[str, ...]:
     """Prompts of one class as users give them."""
-    prompts = (given,) if isinstance(given, str) else given
-    if not isinstance(prompts, Sequence) or not all(isinstance(text, str) for text in prompts):
+    try:
+        prompts = (given,) if isinstance(given, str) else tuple(given)
+    except TypeError:
+        prompts = (None,)
+    if not all(isinstance(text, str) for text in prompts):
         raise InputError(f"class {name!r} has prompts {given!r}: give a sentence, or several")
-    return tuple(prompts)
+    return prompts
 
 
 def prompts_for(name: str) -> tuple[str, ...]:

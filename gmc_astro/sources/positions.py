@@ -87,6 +87,8 @@ def _degrees(table: Table, name: str, sexagesimal: u.UnitBase) -> u.Quantity:
     values = np.array(getattr(column, "value", column))
     try:
         if values.dtype.kind in "USO":
+            if getattr(column, "unit", None) == u.deg:
+                sexagesimal = u.deg
             return _read_angles(np.char.strip(words(column)), unit, sexagesimal)
         values = values.astype(float)
         values[mask] = np.nan
@@ -101,7 +103,8 @@ def _read_angles(texts: np.ndarray, unit: u.UnitBase, sexagesimal: u.UnitBase) -
     degrees = np.full(len(texts), np.nan)
     sixties = np.array([_SIXTIES.search(text) is not None for text in texts.tolist()], bool)
     numbers = (texts != "") & ~sixties
-    degrees[numbers] = u.Quantity(texts[numbers].astype(float), unit).to_value(u.deg)
+    if numbers.any():
+        degrees[numbers] = u.Quantity(texts[numbers].astype(float), unit).to_value(u.deg)
     if sixties.any():
         degrees[sixties] = Angle(texts[sixties].tolist(), sexagesimal).to_value(u.deg)
     return degrees * u.deg

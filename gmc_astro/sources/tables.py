@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import warnings
 from collections.abc import Collection
-from itertools import takewhile
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from astropy.io import ascii, fits
+from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
-from gmc_astro._tables import ZIPPED, text_format, words
+from gmc_astro._tables import ZIPPED, read_text_table, words
 from gmc_astro.exceptions import InputError
 
 __all__ = [
@@ -71,35 +69,9 @@ def read_catalog(path: str | os.PathLike) -> Table:
         if path.suffix == ".parquet" and b"table_meta_yaml" not in _parquet_notes(path):
             file = pq.ParquetFile(path)
             return as_table(file.read(plain_names(file.schema_arrow)))
-        if path.suffix.lower() == ".csv" and (table := _other_csv(path)) is not None:
-            return table
-        return Table.read(path, format=text_format(path))
+        return read_text_table(path)
     except Exception as err:  # each of astropy's readers raises its own kinds
         raise InputError(f"{path} cannot be read as a table: {str(err).splitlines()[0]}") from err
-
-
-def _other_csv(path: Path) -> Table | None:
-    """A table that spreadsheets and archives call CSV, with more or other signs than commas."""
-    with path.open("rb") as file:
-        head = file.read(4096)
-    marked, top = head.startswith(codecs.BOM_UTF8), head.decode("utf-8-sig", "replace")
-    lines = [line for line in top.splitlines() if line.strip()]
-    comments = list(takewhile(lambda line: line.startswith("#"), lines))
-    first = next(iter(lines[len(comments) :]), "")
-    delimiter = next((sign for sign in ",;\t|" if sign in first), ",")
-    if delimiter == "," and not marked and not comments:
-        return None
-    text = path.read_text("utf-8-sig")
-    if comments and _names(comments[-1], first, delimiter):
-        text = text.replace(comments[-1], comments[-1].lstrip("# "), 1)
-    return ascii.read(text, format="basic", delimiter=delimiter, guess=False, comment="#")
-
-
-def _names(comment: str, row: str, delimiter: str) -> bool:
-    """Whether a comment names the columns of the row below, which has numbers."""
-    fields = row.split(delimiter)
-    numbers = [field for field in fields if field.strip().lstrip("+-.").replace(".", "").isdigit()]
-    return bool(numbers) and comment.count(delimiter) == len(fields) - 1
 
 
 def _parquet_notes(path: Path) -> Collection[bytes]:

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from gmc_astro.exceptions import InputError
@@ -49,6 +50,13 @@ def test_survives_json():
 def test_bad_classes(classes, message):
     with pytest.raises(InputError, match=message):
         ClassScheme.from_any(classes)
+
+
+def test_prompts_may_be_any_sequence():
+    given = {"a": np.array(["one", "two"]), "b": {"three"}}
+    assert ClassScheme.from_any(given).classes["a"] == ("one", "two")
+    with pytest.raises(InputError, match="class 'no' has prompts 3: give a sentence"):
+        ClassScheme.from_any({"yes": "a", "no": 3})
 
 
 def test_handedness_is_noticed():

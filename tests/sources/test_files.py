@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.table import MaskedColumn, Table
+from astropy.table import Column, MaskedColumn, Table
 from PIL import Image
 
 from gmc_astro.exceptions import GmcAstroWarning, InputError
@@ -397,3 +397,28 @@ def test_positions_in_words_in_a_table():
 def test_names_of_positions_in_surveys(names):
     coords = positions_in(Table([[10.0], [-5.0]], names=names))
     assert (coords.ra.deg, coords.dec.deg) == (10, -5)
+
+
+def test_rows_of_a_csv_are_all_read(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("name;label\n#12;spiral\nb;smooth\n")
+    assert read_catalog(path)["name"].tolist() == ["#12", "b"]
+    path.write_text("name\tlabel\tnote\na\tspiral\t\n\tsmooth\tx\n")
+    assert read_catalog(path)["label"].tolist() == ["spiral", "smooth"]
+    path.write_text("\ufeffname,label,note\na,spiral\n")
+    assert read_catalog(path)["label"].tolist() == ["spiral"]
+    path.write_text("#file,label\na.png,spiral\nb.png,smooth\n")
+    assert read_catalog(path)["file"].tolist() == ["a.png", "b.png"]
+    path.write_text("\ufeff# by hand\nobject_id;label\n0007;spiral\n")
+    assert open_table(path)["object_id"].tolist() == ["0007"]
+
+
+def test_a_unit_says_what_sexagesimal_is():
+    ra, dec = Column(["184 51 00"], unit="deg"), Column(["5 47 24"], unit="deg")
+    coords = positions_in(Table([ra, dec], names=("ra", "dec")))
+    assert (coords.ra.deg, coords.dec.deg) == (pytest.approx(184.85), pytest.approx(5.79))
+    vizier = Table({"RAJ2000": ["12 19 24"], "DEJ2000": ["+05 47 24"]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # astropy does not know the unit
+        vizier["RAJ2000"].unit, vizier["DEJ2000"].unit = '"h:m:s"', '"d:m:s"'
+    assert positions_in(vizier).ra.deg == pytest.approx(184.85)
