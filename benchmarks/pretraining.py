@@ -193,15 +193,15 @@ def main() -> None:
     training, left_out = training_rows(data, sizes["images"])
     kept = RESULTS / ("pretraining_smoke" if options.smoke else "pretraining")
     kept.mkdir(parents=True, exist_ok=True)
-    cells = []
+    cells, commit = [], machine()["commit"]
     for seed in range(options.seeds):
         for kind, loss in CELLS:
             path = kept / f"{kind.replace(' ', '_')}-{loss}-{seed}.json"
             cell = json.loads(path.read_text()) if path.is_file() else {}
-            if (cell.get("sizes"), cell.get("commit")) != (sizes, machine()["commit"]):
+            if (cell.get("sizes"), cell.get("commit")) != (sizes, commit):
                 print(f"{kind}, {loss}, seed {seed}", flush=True)
                 cell = one_cell(kind, loss, seed, training, data, sizes)
-                cell["commit"] = machine()["commit"]
+                cell["commit"] = commit
                 temporary = path.with_suffix(".part")
                 temporary.write_text(json.dumps(cell, indent=1) + "\n")
                 temporary.replace(path)

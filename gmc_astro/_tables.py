@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import sys
 from itertools import takewhile
@@ -82,20 +81,23 @@ def read_text_table(path: Path, **options: Any) -> Table:
     if path.suffix.lower() != ".csv":
         return Table.read(path, format=text_format(path), **options)
     with path.open("rb") as file:
-        head = file.read(4096)
-    top = [line for line in head.decode("utf-8-sig", "replace").splitlines() if line.strip()]
-    comments = list(takewhile(lambda line: line.startswith("#"), top))
-    first = next(iter(top[len(comments) :]), "")
-    sign = next((sign for sign in ",;\t|" if sign in first), ",")
-    if sign == "," and not comments and not head.startswith(codecs.BOM_UTF8):
+        head = file.readline().decode("utf-8", "replace")
+    if _sign(head) == "," and not head.startswith(("#", "\ufeff")):
         return Table.read(path, format="ascii.csv", **options)
-    text = path.read_text("utf-8-sig").lstrip("\r\n")
-    for comment in comments:
-        text = text[len(comment) :].lstrip("\r\n")
-    if comments and _names_columns(comments[-1], first, sign):
-        text = f"{comments[-1].lstrip('# ')}\n{text}"
+    lines = path.read_text("utf-8-sig").split("\n")
+    above = list(takewhile(lambda line: not line.strip() or line.startswith("#"), lines))
+    rows = lines[len(above) :]
+    sign = _sign(rows[0]) if rows else ","
+    comments = [line for line in above if line.strip()]
+    if rows and comments and _names_columns(comments[-1], rows[0], sign):
+        rows = [comments[-1].lstrip("# "), *rows]
     kind = "tab" if sign == "\t" else "csv"
-    return ascii.read(text, format=kind, delimiter=sign, guess=False, **options)
+    return ascii.read(rows, format=kind, delimiter=sign, guess=False, **options)
+
+
+def _sign(row: str) -> str:
+    """What stands between the columns of a row."""
+    return next((sign for sign in ",;\t|" if sign in row), ",")
 
 
 def _names_columns(comment: str, row: str, sign: str) -> bool:

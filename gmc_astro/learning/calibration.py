@@ -24,6 +24,7 @@ __all__ = [
     "calibration_report",
     "cross_calibrated",
     "fit_calibrator",
+    "report_of",
 ]
 
 KINDS = ("none", "temperature", "vector")
@@ -291,27 +292,18 @@ def calibration_report(
     (True, True)
     """
     logits, targets, weights = _usable(logits, targets, weights)
-    before = softmax(logits, axis=1)
     if held_out:
         after = calibrator.apply(logits)
     else:
         options = {"weights": weights, "folds": folds, "random_state": random_state}
-        after = cross_calibrated(logits, targets, calibrator, **options)
-    measures = (expected_calibration_error, brier_score, negative_log_likelihood)
-    pairs = [measure(p, targets) for measure in measures for p in (before, after)]
-    return CalibrationReport(*pairs, len(targets), calibrator.kind, calibrator.temperature)
+        after = cross_calibrated(logits, targets, calibrator.kind, **options)
+    return report_of(logits, targets, calibrator, after)
 
 
-def cross_calibrated(
-    logits: np.ndarray,
-    targets: np.ndarray,
-    calibrator: Calibrator,
-    *,
-    weights: np.ndarray,
-    folds: int = 5,
-    random_state: int = 0,
-) -> np.ndarray:
-    """Probabilities of every row from a calibrator of a kind that was fitted on the other folds.
+def report_of(
+    logits: np.ndarray, targets: np.ndarray, calibrator: Calibrator, after: np.ndarray
+) -> CalibrationReport:
+    """Compare the probabilities of logits with calibrated ones.
 
     Parameters
     ----------
@@ -320,7 +312,40 @@ def cross_calibrated(
     targets : `~numpy.ndarray` of int, shape (N,)
         True classes.
     calibrator : `Calibrator`
-        Of that kind, fitted on all rows. One that changes nothing is taken as it is.
+        What calibrated.
+    after : `~numpy.ndarray`, shape (N, K)
+        Calibrated probabilities, as `cross_calibrated` gives them.
+
+    Returns
+    -------
+    report : `CalibrationReport`
+        The numbers.
+    """
+    before = softmax(logits, axis=1)
+    measures = (expected_calibration_error, brier_score, negative_log_likelihood)
+    pairs = [measure(p, targets) for measure in measures for p in (before, after)]
+    return CalibrationReport(*pairs, len(targets), calibrator.kind, calibrator.temperature)
+
+
+def cross_calibrated(
+    logits: np.ndarray,
+    targets: np.ndarray,
+    kind: str,
+    *,
+    weights: np.ndarray,
+    folds: int = 5,
+    random_state: int = 0,
+) -> np.ndarray:
+    """Probabilities of every row from a calibrator that was fitted on the other folds.
+
+    Parameters
+    ----------
+    logits : `~numpy.ndarray`, shape (N, K)
+        Logits.
+    targets : `~numpy.ndarray` of int, shape (N,)
+        True classes.
+    kind : {"none", "temperature", "vector"}
+        As for `fit_calibrator`.
     weights : `~numpy.ndarray`, shape (N,)
         Weights of the rows.
     folds, random_state
@@ -331,20 +356,8 @@ def cross_calibrated(
     probabilities : `~numpy.ndarray`, shape (N, K)
         Calibrated by what was learnt from other rows.
     """
-    if calibrator.kind == "none":
-        return calibrator.apply(logits)
-    return _cross_applied(logits, targets, weights, calibrator.kind, folds, random_state)
-
-
-def _cross_applied(
-    logits: np.ndarray,
-    targets: np.ndarray,
-    weights: np.ndarray,
-    kind: str,
-    folds: int,
-    random_state: int,
-) -> np.ndarray:
-    """Probabilities of every row from a calibrator fitted on the other folds."""
+    if kind == "none":
+        return softmax(logits, axis=1)
 
     def fit(rows: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         fitted = fit_calibrator(logits[rows], targets[rows], kind=kind, weights=weights[rows])
@@ -361,7 +374,7 @@ def _better_kind(
         return "temperature"
     losses = []
     for kind in ("temperature", "vector"):
-        found = _cross_applied(logits, targets, weights, kind, 5, random_state)
+        found = cross_calibrated(logits, targets, kind, weights=weights, random_state=random_state)
         of_truth = found[np.arange(len(targets)), targets]
         losses.append(-np.log(np.maximum(of_truth, np.finfo(float).tiny)))
     gain = weights * (losses[0] - losses[1])

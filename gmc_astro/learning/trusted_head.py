@@ -13,9 +13,9 @@ from gmc_astro.exceptions import InputError
 from gmc_astro.learning.calibration import (
     CalibrationReport,
     Calibrator,
-    calibration_report,
     cross_calibrated,
     fit_calibrator,
+    report_of,
 )
 from gmc_astro.learning.conformal import ConformalSets, fit_conformal
 from gmc_astro.learning.fitting import Fitted, Labelled
@@ -227,7 +227,7 @@ def trust(
     logits, targets = fitted.held_out[known], judged.targets[known]
     weights, seed = judged.weights[known], labelled.random_state
     calibrator = fit_calibrator(logits, targets, weights=weights, random_state=seed)
-    others = cross_calibrated(logits, targets, calibrator, weights=weights, random_state=seed)
+    others = cross_calibrated(logits, targets, calibrator.kind, weights=weights, random_state=seed)
     conformal = fit_conformal(others, targets)
-    report = calibration_report(logits, targets, calibrator, weights=weights, random_state=seed)
+    report = report_of(logits, targets, calibrator, others)
     return TrustedHead(fitted.head, calibrator, conformal, novelty, prior), report

@@ -54,7 +54,7 @@ def test_sets_after_a_calibration_on_the_same_rows():
         probabilities, targets = draw(100, seed)
         logits = np.log(probabilities)
         fitted = fit_calibrator(logits, targets, kind="vector")
-        others = cross_calibrated(logits, targets, fitted, weights=np.ones(100))
+        others = cross_calibrated(logits, targets, fitted.kind, weights=np.ones(100))
         rows = fitted.apply(np.log(fresh)), targets_of_fresh
         found.append(coverage_of(fit_conformal(others, targets), rows, 0.9))
     assert np.mean(found) > 0.893
